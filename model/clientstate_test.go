@@ -190,8 +190,8 @@ func TestClientStatesVerifyAllocatesOnlyItsResults(t *testing.T) {
 	}
 }
 
-// FuzzClientStatesVerify checks that nothing panics and that whatever is accepted was signed by the key: an accepted value
-// that isn't the seed would be a forgery.
+// FuzzClientStatesVerify checks that nothing panics and that whatever is accepted was signed by the key: other ids than the
+// seeds' would be a forgery. (Each fuzzing process signs its own seeds, so they can't be compared to the byte.)
 func FuzzClientStatesVerify(f *testing.F) {
 	c := newClientStates(f, 1)
 	good := sign(f, c, guidTenant, guidMailbox)
@@ -201,7 +201,7 @@ func FuzzClientStatesVerify(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		tenant, mailbox, ok := c.Verify(s)
-		if ok && s != good && s != plain {
+		if ok && (tenant != guidTenant || mailbox != guidMailbox) && (tenant != "t" || mailbox != "m") {
 			t.Errorf("accepted %q as %q, %q", s, tenant, mailbox)
 		}
 		if !ok && tenant+mailbox != "" {
