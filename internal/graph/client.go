@@ -1,20 +1,30 @@
 package graph
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/url"
+	"sync"
 	"time"
 
+	abstractions "github.com/microsoft/kiota-abstractions-go"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Config says where Graph and Entra are and who we are to them.
 type Config struct {
 	// URL is the service root with its version; empty means https://graph.microsoft.com/v1.0. Plain http on loopback only.
 	URL string
-	// AuthorityURL is Entra's; empty means https://login.microsoftonline.com. Plain http on loopback only.
+	// AuthorityURL is Entra's; empty means https://login.microsoftonline.com. Plain http on loopback only. It is never looked
+	// up in Microsoft's list of known authorities.
 	AuthorityURL string
 	// ClientID is the Entra application. Required.
 	ClientID string
@@ -27,7 +37,7 @@ type Config struct {
 	Concurrency int
 	// MailboxConcurrency is the same for one mailbox; 0 means 3. Microsoft's limit is 4.
 	MailboxConcurrency int
-	// Timeout ends a single call; 0 means 30 s.
+	// Timeout ends a single call with its token, not counting the wait for a turn; 0 means 30 s.
 	Timeout time.Duration
 	// Transport carries the requests; nil means one of our own.
 	Transport http.RoundTripper
@@ -35,55 +45,112 @@ type Config struct {
 	UserAgent string
 }
 
-// Client makes calls to Graph. It is safe for concurrent use.
-type Client struct{}
+const (
+	defaultURL                = "https://graph.microsoft.com/v1.0"
+	defaultAuthority          = "https://login.microsoftonline.com"
+	defaultConcurrency        = 64
+	defaultMailboxConcurrency = 3
+	defaultTimeout            = 30 * time.Second
+)
+
+// Client makes calls to Graph. It is safe for concurrent use. Every error that its methods return is an *Error.
+type Client struct {
+	root    *url.URL
+	base    string
+	timeout time.Duration
+
+	http     *http.Client
+	ownIdle  *http.Transport
+	adapter  abstractions.RequestAdapter
+	tokens   *tokens
+	gate     *gate
+	metrics  *metrics
+	buffers  bufferPool
+	log      *slog.Logger
+	tracer   trace.Tracer
+	sendWith sharedHeaders
+}
+
+// sharedHeaders are header values that every request points to instead of making its own.
+type sharedHeaders struct {
+	prefer, userAgent, accept []string
+}
 
 // New checks cfg, reads the certificate if one is named, and makes no call.
 func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Client, error) {
-	return nil, errors.New("not yet")
+	root, err := checkedURL("the Graph URL", cmp.Or(cfg.URL, defaultURL))
+	if err != nil {
+		return nil, err
+	}
+	authority, err := checkedURL("the authority URL", cmp.Or(cfg.AuthorityURL, defaultAuthority))
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case cfg.ClientID == "":
+		return nil, errors.New("no client id")
+	case cfg.Concurrency < 0 || cfg.MailboxConcurrency < 0 || cfg.Timeout < 0:
+		return nil, errors.New("concurrency, mailbox concurrency and timeout can't be negative")
+	}
+	concurrency := cmp.Or(cfg.Concurrency, defaultConcurrency)
+	perMailbox := cmp.Or(cfg.MailboxConcurrency, defaultMailboxConcurrency)
+	if perMailbox > concurrency {
+		return nil, fmt.Errorf("mailbox concurrency %d is above the concurrency of the whole process, %d", perMailbox, concurrency)
+	}
+	c := &Client{
+		root: root, base: root.String(), timeout: cmp.Or(cfg.Timeout, defaultTimeout),
+		gate: newGate(concurrency, perMailbox), metrics: newMetrics(reg), log: log,
+		buffers: bufferPool{pool: &sync.Pool{New: func() any { return new(bytes.Buffer) }}},
+		tracer:  otel.GetTracerProvider().Tracer("pairsync/internal/graph"),
+		sendWith: sharedHeaders{
+			prefer: []string{prefer}, userAgent: []string{cmp.Or(cfg.UserAgent, "pairsync")}, accept: []string{"application/json"},
+		},
+	}
+	transport := cfg.Transport
+	if transport == nil {
+		c.ownIdle = newTransport(concurrency)
+		transport = c.ownIdle
+	}
+	c.http = newPipeline(transport)
+	if c.adapter, err = newAdapter(c.http); err != nil {
+		return nil, fmt.Errorf("preparing the SDK: %w", err)
+	}
+	if c.tokens, err = newTokens(cfg, authority, root, transport); err != nil {
+		return nil, err
+	}
+	c.tokens.observe = func(status int, kind Kind, took time.Duration) {
+		c.metrics.answered(opToken, status, took)
+		c.metrics.refused(opToken, kind)
+	}
+	return c, nil
 }
 
-// Event reads one event.
-func (c *Client) Event(ctx context.Context, mb Mailbox, id string) (Event, error) {
-	return Event{}, nil
+// newTransport keeps as many idle connections as there may be calls: the default of two a host would open a new one, with
+// its TLS handshake, for most calls.
+func newTransport(concurrency int) *http.Transport {
+	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         dialer.DialContext,
+		ForceAttemptHTTP2:   true,
+		MaxIdleConns:        2 * concurrency,
+		MaxIdleConnsPerHost: concurrency,
+		IdleConnTimeout:     90 * time.Second,
+		TLSHandshakeTimeout: 10 * time.Second,
+	}
 }
 
-// Events reads many events of one tenant, twenty a request. The results stand in the order of refs.
-func (c *Client) Events(ctx context.Context, tenant string, refs []EventRef) []Result { return nil }
-
-// EventByICalUID finds the event that has this iCalUId in the mailbox; KindNotFound when none has.
-func (c *Client) EventByICalUID(ctx context.Context, mb Mailbox, uid string) (Event, error) {
-	return Event{}, nil
+// CheckToken gets a token for the tenant, from the cache if there is a good one, and from Entra even if it refused a moment
+// ago.
+func (c *Client) CheckToken(ctx context.Context, tenant string) error {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	return c.tokens.check(ctx, tenant)
 }
 
-// Instances reads the occurrences and exceptions of a series that lie between from and to, all pages.
-func (c *Client) Instances(ctx context.Context, mb Mailbox, masterID string, from, to time.Time) ([]Event, error) {
-	return nil, nil
-}
-
-// User resolves an address to the Entra object id of its owner, lower case.
-func (c *Client) User(ctx context.Context, tenant, email string) (string, error) { return "", nil }
-
-// CheckToken gets a token for the tenant, from the cache if there is a good one.
-func (c *Client) CheckToken(ctx context.Context, tenant string) error { return nil }
-
-// CreateSubscription asks Graph to notify us of one mailbox's events. Graph calls NotificationURL before it answers.
-func (c *Client) CreateSubscription(ctx context.Context, tenant string, req SubscriptionRequest) (Subscription, error) {
-	return Subscription{}, nil
-}
-
-// RenewSubscription moves a subscription's expiry and refreshes its tie to our token. KindNotFound means that it is gone.
-func (c *Client) RenewSubscription(ctx context.Context, tenant, id string, expiresAt time.Time) (Subscription, error) {
-	return Subscription{}, nil
-}
-
-// Reauthorize refreshes a subscription's tie to our token and leaves its expiry alone.
-func (c *Client) Reauthorize(ctx context.Context, tenant, id string) error { return nil }
-
-// DeleteSubscription ends a subscription; one that is gone already is no error.
-func (c *Client) DeleteSubscription(ctx context.Context, tenant, id string) error { return nil }
-
-// Subscriptions lists every subscription that this application made in the tenant.
-func (c *Client) Subscriptions(ctx context.Context, tenant string) ([]Subscription, error) {
-	return nil, nil
+// Close lets go of idle connections. Calls under way are not touched.
+func (c *Client) Close() {
+	if c.ownIdle != nil {
+		c.ownIdle.CloseIdleConnections()
+	}
 }
