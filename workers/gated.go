@@ -1,0 +1,60 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"pairsync/internal/graph"
+)
+
+// errCrowded says that a tenant has as many calls under way as it may and none of them ends.
+var errCrowded = errors.New("too many calls under way for the tenant")
+
+// gated lets a calendar's calls through the gate one by one, so that pauses between calls take nobody's place.
+type gated struct {
+	calendar calendar
+	gate     *gate
+	// slowest ends a call that hangs.
+	slowest time.Duration
+}
+
+func (g gated) Event(ctx context.Context, mb graph.Mailbox, id string) (graph.Event, error) {
+	return through(ctx, g.gate, g.slowest, mb.Tenant, func(ctx context.Context) (graph.Event, error) {
+		return g.calendar.Event(ctx, mb, id)
+	})
+}
+
+func (g gated) EventByICalUID(ctx context.Context, mb graph.Mailbox, uid string) (graph.Event, error) {
+	return through(ctx, g.gate, g.slowest, mb.Tenant, func(ctx context.Context) (graph.Event, error) {
+		return g.calendar.EventByICalUID(ctx, mb, uid)
+	})
+}
+
+func (g gated) Instances(ctx context.Context, mb graph.Mailbox, masterID string, from, to time.Time) ([]graph.Event, error) {
+	return through(ctx, g.gate, g.slowest, mb.Tenant, func(ctx context.Context) ([]graph.Event, error) {
+		return g.calendar.Instances(ctx, mb, masterID, from, to)
+	})
+}
+
+// through makes one call inside the tenant's gate and ends it when it takes longer than slowest.
+func through[T any](ctx context.Context, g *gate, slowest time.Duration, tenant string, call func(context.Context) (T, error)) (T, error) {
+	leave, ok := g.enter(ctx, tenant)
+	if !ok {
+		var none T
+		if err := ctx.Err(); err != nil {
+			return none, err
+		}
+		return none, errCrowded
+	}
+	defer leave()
+	ctx, span := startSpan(ctx, "read")
+	defer span.End()
+	ctx, cancel := context.WithTimeout(ctx, slowest)
+	defer cancel()
+	v, err := call(ctx)
+	if err != nil && graph.KindOf(err) != graph.KindNotFound {
+		span.RecordError(err)
+	}
+	return v, err
+}
