@@ -29,5 +29,8 @@ type Observation struct {
 type ObservedAttendee struct {
 	// Email may be in any case.
 	Email string
-	RSVP  RSVP
+	// Participant is the platform's id of the person, empty for an outsider. Readers leave it empty: Store.Commit looks up
+	// the addresses that the session doesn't know.
+	Participant string
+	RSVP        RSVP
 }

@@ -57,10 +57,12 @@ type Session struct {
 	ID        string
 	Status    SessionStatus
 	Organizer string
-	// OrganizerEmail is read with the session and belongs to the participant.
-	OrganizerEmail string
-	StartsAt       time.Time
-	EndsAt         time.Time
+	// OrganizerEmail and OrganizerMailbox are read with the session and belong to the participant. After a reading that
+	// succeeded, anything but MailboxOK is a reason to call Store.MailboxHealed.
+	OrganizerEmail   string
+	OrganizerMailbox MailboxStatus
+	StartsAt         time.Time
+	EndsAt           time.Time
 	// TimeZone is the IANA name that the platform gave.
 	TimeZone      string
 	Title         string
@@ -79,7 +81,7 @@ type Session struct {
 	LastModifiedAt *time.Time
 	// ReadAt is when the reading that is stored began; nil before the first reading.
 	ReadAt *time.Time
-	// Vanished says that the session was cancelled because the event could not be found, not because Outlook said so.
+	// Vanished says that the newest reading found no event. Until the event is found again, only ReadAt orders readings.
 	Vanished bool
 	State    OutlookState
 

@@ -1,0 +1,57 @@
+-- name: UpsertTenant :one
+INSERT INTO tenants (id, name, owner_email, method, callback_url, policy_reschedule, policy_cancel)
+VALUES (@id, @name, @owner_email, @method, @callback_url, @policy_reschedule, @policy_cancel)
+ON CONFLICT (id) DO UPDATE SET
+    name = excluded.name, owner_email = excluded.owner_email, method = excluded.method,
+    callback_url = excluded.callback_url, policy_reschedule = excluded.policy_reschedule,
+    policy_cancel = excluded.policy_cancel, updated_at = now()
+RETURNING sqlc.embed(tenants), (xmax = 0)::boolean AS created;
+
+-- name: GetTenant :one
+SELECT sqlc.embed(t) FROM tenants t WHERE t.id = @id;
+
+-- name: ListTenants :many
+SELECT sqlc.embed(t) FROM tenants t ORDER BY t.id;
+
+-- name: SetTenantStatus :execrows
+UPDATE tenants SET status = @status, status_reason = @reason, updated_at = now()
+WHERE id = @id AND (status <> @status OR status_reason <> @reason);
+
+-- name: TenantExists :one
+SELECT EXISTS (SELECT 1 FROM tenants WHERE id = @id);
+
+-- name: LockParticipant :one
+SELECT email FROM participants WHERE tenant = @tenant AND id = @id FOR NO KEY UPDATE;
+
+-- A new address is another mailbox: what was known of the old one is forgotten.
+-- name: UpsertParticipant :one
+INSERT INTO participants AS p (tenant, id, email, name, availability)
+VALUES (@tenant, @id, @email, @name, @availability)
+ON CONFLICT (tenant, id) DO UPDATE SET
+    email = excluded.email, name = excluded.name, availability = excluded.availability,
+    mailbox_id = CASE WHEN lower(p.email) = lower(excluded.email) THEN p.mailbox_id ELSE '' END,
+    mailbox_status = CASE WHEN lower(p.email) = lower(excluded.email) THEN p.mailbox_status ELSE 'unknown' END,
+    mailbox_reason = CASE WHEN lower(p.email) = lower(excluded.email) THEN p.mailbox_reason ELSE '' END,
+    mailbox_attempts = CASE WHEN lower(p.email) = lower(excluded.email) THEN p.mailbox_attempts ELSE 0 END,
+    mailbox_probe_at = CASE WHEN lower(p.email) = lower(excluded.email) THEN p.mailbox_probe_at END,
+    updated_at = now()
+RETURNING (xmax = 0)::boolean AS created;
+
+-- name: GetParticipant :one
+SELECT sqlc.embed(p), COALESCE(s.graph_id, '')::text AS graph_id, s.expires_at AS subscription_expires_at
+FROM participants p
+LEFT JOIN subscriptions s ON s.tenant = p.tenant AND s.participant = p.id AND s.graph_id <> '' AND s.expires_at > now()
+WHERE p.tenant = @tenant AND p.id = @id;
+
+-- name: ParticipantsByID :many
+SELECT id, email FROM participants WHERE tenant = @tenant AND id = ANY (@ids::text[]);
+
+-- name: ParticipantsByEmail :many
+SELECT r.tenant::text AS tenant, r.email::text AS email, min(p.id)::text AS id
+FROM (SELECT unnest(@tenants::text[]) AS tenant, unnest(@emails::text[]) AS email) r
+JOIN participants p ON p.tenant = r.tenant AND lower(p.email) = r.email
+GROUP BY 1, 2;
+
+-- name: SetMailboxID :execrows
+UPDATE participants SET mailbox_id = @mailbox_id, updated_at = now()
+WHERE tenant = @tenant AND id = @id AND mailbox_id <> @mailbox_id;
