@@ -112,8 +112,8 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Client, erro
 		transport = c.ownIdle
 	}
 	c.http = newPipeline(transport)
-	if c.adapter, err = newAdapter(c.http); err != nil {
-		return nil, fmt.Errorf("preparing the SDK: %w", err)
+	if c.adapter, err = newAdapter(c.http, c.base); err != nil {
+		return nil, err
 	}
 	if c.tokens, err = newTokens(cfg, authority, root, transport); err != nil {
 		return nil, err

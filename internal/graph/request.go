@@ -29,10 +29,15 @@ func newPipeline(base http.RoundTripper) *http.Client {
 // newAdapter is what the SDK's request builders need. Tokens are not its business: which token goes with a try is decided
 // in Client.send. The serializer is handed in, since the SDK's default is a package variable that only its root package
 // fills.
-func newAdapter(client *http.Client) (abstractions.RequestAdapter, error) {
-	return graphcore.NewGraphRequestAdapterBaseWithParseNodeFactoryAndSerializationWriterFactoryAndHttpClient(
+func newAdapter(client *http.Client, base string) (abstractions.RequestAdapter, error) {
+	adapter, err := graphcore.NewGraphRequestAdapterBaseWithParseNodeFactoryAndSerializationWriterFactoryAndHttpClient(
 		&authentication.AnonymousAuthenticationProvider{}, graphcore.GraphClientOptions{},
 		kiotajson.NewJsonParseNodeFactory(), kiotajson.NewJsonSerializationWriterFactory(), client)
+	if err != nil {
+		return nil, fmt.Errorf("preparing the SDK: %w", err)
+	}
+	adapter.SetBaseUrl(base)
+	return adapter, nil
 }
 
 // path is what a request builder of the SDK is made with: the service root and the ids in its template.
@@ -62,8 +67,9 @@ func (c *Client) native(ctx context.Context, info *abstractions.RequestInformati
 	return req, nil
 }
 
-// eventRequest builds the one request of the hot path without the SDK's builder, whose maps and URI template cost three
-// times as much as the rest of the call's preparation (see BenchmarkEventRequest). A test holds the two equal.
+// eventRequest builds the one request of the hot path without the SDK's builder, whose maps and URI template take 19 µs and
+// 105 allocations where these take 1.3 and 7 (BenchmarkEventRequest): a third of the whole call. A test holds the two
+// equal.
 func (c *Client) eventRequest(ctx context.Context, mb Mailbox, id string) *http.Request {
 	path := eventPath(mb.User, id)
 	req := http.Request{

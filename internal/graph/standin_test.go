@@ -157,3 +157,13 @@ func sharedDir(t testing.TB) string {
 		dir = filepath.Dir(dir)
 	}
 }
+
+// newBare serves nothing but fn, and gives its URL.
+func newBare(t testing.TB, fn http.HandlerFunc) string {
+	t.Helper()
+	server := httptest.NewServer(fn)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func readCloser(s string) io.ReadCloser { return io.NopCloser(strings.NewReader(s)) }
