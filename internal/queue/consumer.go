@@ -1,0 +1,214 @@
+package queue
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"pairsync/model"
+)
+
+// Group is all hints about one thing that waited at the same time, oldest first.
+type Group struct {
+	// Key is the same for all hints about one event, or about one lifecycle event of a subscription; opaque.
+	Key   string
+	Hints []model.Hint
+	// Attempt is how often the most redelivered hint has been handed over, this time included; later as told counts too.
+	Attempt int
+	// Failures is how often handling them has failed before: plain errors only. At MaxAttempts they are given up.
+	Failures int
+}
+
+// Handler works on one group. Nil means done. RetryAfter, Drop and any other error say what else; a plain error means later,
+// with growing pauses, and after MaxAttempts of them the dead letters. Its context outlives Run's by Grace.
+type Handler func(ctx context.Context, g Group) error
+
+// ConsumerConfig says how a Consumer works.
+type ConsumerConfig struct {
+	// Concurrency is how many groups are worked on at the same time. Zero: 16.
+	Concurrency int
+	// Window is how many messages this process holds at most, waiting and in work. Zero: 512, or four times Concurrency if
+	// that is more.
+	Window int
+	// Grace is how long the work in hand may go on once Run's context has ended. Zero: 20 s.
+	Grace time.Duration
+	// MaxAttempts is how many plain errors a message survives less one. Zero: 8.
+	MaxAttempts int
+	// RetryMin and RetryMax bound the pause after a plain error, which doubles with each. Zero: 1 s and 5 min.
+	RetryMin time.Duration
+	RetryMax time.Duration
+	// Log is told of trouble. Nil: nobody is told.
+	Log *slog.Logger
+	// Registerer takes the consumer's metrics. Nil: they are kept to itself.
+	Registerer prometheus.Registerer
+}
+
+func (c ConsumerConfig) withDefaults() ConsumerConfig {
+	c.Concurrency = cmp.Or(c.Concurrency, 16)
+	c.Window = cmp.Or(c.Window, max(512, 4*c.Concurrency))
+	c.Grace = cmp.Or(c.Grace, 20*time.Second)
+	c.MaxAttempts = cmp.Or(c.MaxAttempts, 8)
+	c.RetryMin = cmp.Or(c.RetryMin, time.Second)
+	c.RetryMax = cmp.Or(c.RetryMax, 5*time.Minute)
+	c.Log = cmp.Or(c.Log, slog.New(slog.DiscardHandler))
+	return c
+}
+
+// errConnectionClosed ends Run: somebody closed the connection under it, and it won't come back.
+var errConnectionClosed = errors.New("the NATS connection was closed")
+
+// Consumer hands the hints of PAIRSYNC_NOTIFICATIONS to a handler.
+type Consumer struct {
+	b       *Broker
+	cfg     ConsumerConfig
+	metrics *consumerMetrics
+	puller  puller
+	desk    desk
+}
+
+// NewHintConsumer returns a Consumer of PAIRSYNC_NOTIFICATIONS. Any number of them, in any number of processes, share the
+// stream.
+func (b *Broker) NewHintConsumer(cfg ConsumerConfig) *Consumer {
+	c := &Consumer{b: b, cfg: cfg.withDefaults()}
+	c.metrics = newConsumerMetrics(cfg.Registerer, StreamNotifications, ConsumerReconcile)
+	c.puller.init(b, StreamNotifications, ConsumerReconcile)
+	c.desk.init(c.cfg.Window)
+	return c
+}
+
+// Run hands out groups until ctx ends. Then it takes nothing more, gives back what hasn't begun, lets running handlers go on
+// for Grace, ends their context, waits for them, and returns nil. Breaks of the connection and a consumer that was deleted
+// are mended for as long as it runs; it fails only when the connection is closed for good. It is called once.
+func (c *Consumer) Run(ctx context.Context, handle Handler) error {
+	status := c.b.nc.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.CLOSED)
+	defer c.b.nc.RemoveStatusListener(status)
+	if err := c.puller.subscribe(c.receive); err != nil {
+		return err
+	}
+	work, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	var workers, mender sync.WaitGroup
+	for range c.cfg.Concurrency {
+		workers.Go(func() { c.worker(work, handle) })
+	}
+	mender.Go(func() { c.mend(ctx) })
+	c.pull()
+	err := c.watch(ctx, status)
+
+	c.drain()
+	grace := time.AfterFunc(c.cfg.Grace, cut)
+	defer grace.Stop()
+	c.outlast(&workers)
+	mender.Wait()
+	c.flush(ctx)
+	return err
+}
+
+// watch keeps messages alive and pulls going until ctx ends.
+func (c *Consumer) watch(ctx context.Context, status <-chan nats.Status) error {
+	tick := time.NewTicker(c.rhythm())
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case s := <-status:
+			switch s {
+			case nats.CONNECTED:
+				c.puller.reset()
+				c.pull()
+			case nats.CLOSED:
+				return errConnectionClosed
+			default:
+			}
+		case now := <-tick.C:
+			c.beat(now)
+			if c.puller.silent(now) {
+				c.puller.reset()
+			}
+			c.pull()
+		}
+	}
+}
+
+// rhythm is how often signs of life are due: often enough that one may get lost.
+func (c *Consumer) rhythm() time.Duration { return min(c.b.cfg.AckWait/3, time.Second) }
+
+// beat tells the server that the messages in hand are still being worked on.
+func (c *Consumer) beat(now time.Time) {
+	for _, reply := range c.desk.stale(now.Add(-c.b.cfg.AckWait/3), now) {
+		_ = c.b.nc.Publish(reply, []byte("+WPI")) // Without it the message comes again, which is no harm.
+	}
+}
+
+// drain stops the deliveries and gives back what hasn't begun.
+func (c *Consumer) drain() {
+	c.desk.stop()
+	c.puller.stop() // Before anything is given back, or it would be delivered to us again.
+	returned := c.desk.clear()
+	c.settle(returned, decision{verdict: verdictReturned})
+}
+
+// outlast waits for the running handlers, and keeps their messages alive meanwhile.
+func (c *Consumer) outlast(workers *sync.WaitGroup) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		workers.Wait()
+	}()
+	tick := time.NewTicker(c.rhythm())
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case now := <-tick.C:
+			c.beat(now)
+		}
+	}
+}
+
+// flush brings the last acknowledgements out. If that fails, the messages come again.
+func (c *Consumer) flush(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_ = c.b.nc.FlushWithContext(ctx)
+}
+
+// mend declares the consumer anew when the server says that there is none.
+func (c *Consumer) mend(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.puller.lost:
+		}
+		for try := 0; ; try++ {
+			err := c.b.declare(ctx)
+			if err == nil {
+				break
+			}
+			if ctx.Err() != nil {
+				return
+			}
+			if try == 0 {
+				c.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "queue is not available", slog.String("stream", StreamNotifications), slog.Any("error", err))
+			}
+			pause := time.NewTimer(backoff(try, shortestDelay, 5*time.Second))
+			select {
+			case <-pause.C:
+			case <-ctx.Done():
+				pause.Stop()
+				return
+			}
+		}
+		c.puller.reset()
+		c.pull()
+	}
+}
