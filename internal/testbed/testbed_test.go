@@ -93,3 +93,23 @@ func TestRunWaits(t *testing.T) {
 	}
 	stop()
 }
+
+func TestStoreIsMigrated(t *testing.T) {
+	t.Parallel()
+	if cursor, err := testbed.Store(t).LastCursor(t.Context()); err != nil || cursor != 0 {
+		t.Errorf("the last cursor is %d, %v", cursor, err)
+	}
+}
+
+func TestEmptyDatabase(t *testing.T) {
+	t.Parallel()
+	conn, err := pgx.Connect(t.Context(), testbed.EmptyDatabaseURL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(context.Background()) })
+	var tables int
+	if err := conn.QueryRow(t.Context(), "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").Scan(&tables); err != nil || tables != 0 {
+		t.Errorf("%d tables, %v", tables, err)
+	}
+}
