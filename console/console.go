@@ -1,0 +1,102 @@
+package console
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	// Time zones are checked by their IANA names, also in an image that has no zone files.
+	_ "time/tzdata"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"pairsync/model"
+)
+
+// Config says how the API behaves. The zero value of every field but Tokens means its default.
+type Config struct {
+	// Tokens are the bearer tokens that the API knows. None: everybody is refused.
+	Tokens []Token
+	// MaxBody is the largest request body that is read, in bytes. Default 64 KiB.
+	MaxBody int64
+	// RequestTimeout is how long a request, the stream excepted, may take from its headers to its answer. Default 15s.
+	RequestTimeout time.Duration
+	// WriteTimeout is how long a stream's client may take to accept what is sent before it is dropped. Default 10s.
+	WriteTimeout time.Duration
+	// Heartbeat is the longest silence on a stream. Default 15s.
+	Heartbeat time.Duration
+	// Poll is how often the feed looks at the database without having been told to, a net below LISTEN. Default 5s.
+	Poll time.Duration
+	// Backlog is how many recent changes are kept in memory for all streams together. Default 2048.
+	Backlog int
+	// MaxStreams is how many streams may be open at once. Default 2000.
+	MaxStreams int
+}
+
+// Deps is what the API works with. All fields are required.
+type Deps struct {
+	Store      *model.Store
+	Log        *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+// Console answers the platform API. Its http.Server needs a ReadHeaderTimeout and an IdleTimeout only: Console sets the
+// deadlines of bodies and answers itself, request by request, because a stream lives as long as its client does.
+type Console struct {
+	cfg      Config
+	tokens   tokens
+	store    *model.Store
+	feed     *feed
+	log      *slog.Logger
+	metrics  *metrics
+	mux      *http.ServeMux
+	document []byte
+	// streams has one element for each open stream, catchUps one for each that reads the database.
+	streams  chan struct{}
+	catchUps chan struct{}
+}
+
+// New returns a Console, or an error that names the token or the setting that can't be used. Run must run for streams to
+// see changes.
+func New(cfg Config, deps Deps) (*Console, error) {
+	if deps.Store == nil || deps.Log == nil || deps.Registerer == nil {
+		return nil, errors.New("console: store, log and registerer are required")
+	}
+	cfg.MaxBody = cmp.Or(cfg.MaxBody, 64<<10)
+	cfg.RequestTimeout = cmp.Or(cfg.RequestTimeout, 15*time.Second)
+	cfg.WriteTimeout = cmp.Or(cfg.WriteTimeout, 10*time.Second)
+	cfg.Heartbeat = cmp.Or(cfg.Heartbeat, 15*time.Second)
+	cfg.Poll = cmp.Or(cfg.Poll, 5*time.Second)
+	cfg.Backlog = cmp.Or(cfg.Backlog, 2048)
+	cfg.MaxStreams = cmp.Or(cfg.MaxStreams, 2000)
+	known, err := newTokens(cfg.Tokens)
+	if err != nil {
+		return nil, err
+	}
+	document, err := compactDocument()
+	if err != nil {
+		return nil, err
+	}
+	c := &Console{
+		cfg:      cfg,
+		tokens:   known,
+		store:    deps.Store,
+		feed:     newFeed(deps.Store, cfg.Backlog, cfg.Poll, deps.Log),
+		log:      deps.Log,
+		mux:      http.NewServeMux(),
+		document: document,
+		streams:  make(chan struct{}, cfg.MaxStreams),
+		catchUps: make(chan struct{}, catchUps),
+	}
+	c.metrics = newMetrics(deps.Registerer, c.route())
+	return c, nil
+}
+
+// Run keeps the change feed that all streams share up to date until ctx ends, then ends every stream, which lets the
+// server shut down at once.
+func (c *Console) Run(ctx context.Context) error {
+	return c.feed.Run(ctx)
+}
