@@ -43,7 +43,7 @@ type PublisherConfig struct {
 	Window int
 	// MaxBatch is the most messages in an atomic batch; zero means 1000, which is also the most that the server takes.
 	MaxBatch int
-	// MaxWaiting is how many hints may wait to be sent before more are turned away; zero means 32768.
+	// MaxWaiting is how many hints may wait to be sent before more are turned away; zero means 16384.
 	MaxWaiting int
 	// ConfirmTimeout is how long a message without an answer keeps its place in the window; zero means 5 s. How long a caller
 	// waits is the caller's own matter.
@@ -95,7 +95,7 @@ func NewPublisher(nc *nats.Conn, js jetstream.JetStream, cfg PublisherConfig) *P
 	cfg.Mode = cmp.Or(cfg.Mode, PublishAuto)
 	cfg.Window = cmp.Or(cfg.Window, 2048)
 	cfg.MaxBatch = min(cmp.Or(cfg.MaxBatch, serverMaxBatch), serverMaxBatch)
-	cfg.MaxWaiting = cmp.Or(cfg.MaxWaiting, 32768)
+	cfg.MaxWaiting = cmp.Or(cfg.MaxWaiting, 16384)
 	cfg.ConfirmTimeout = cmp.Or(cfg.ConfirmTimeout, 5*time.Second)
 	cfg.Remember = cmp.Or(cfg.Remember, 32768)
 	cfg.RememberFor = cmp.Or(cfg.RememberFor, 10*time.Minute)
@@ -164,7 +164,8 @@ func (p *Publisher) Publish(ctx context.Context, hints []model.Hint) ([]model.Co
 
 // prepare makes a message of every hint that isn't known already.
 func (p *Publisher) prepare(ctx context.Context, c *publishCall, hints []model.Hint) {
-	trace := traceHeaders(ctx)
+	trace := nats.Header{}
+	inject(ctx, trace)
 	c.items = make([]*publishItem, 0, len(hints))
 	for i := range hints {
 		key, keyed := hintKey(&hints[i])

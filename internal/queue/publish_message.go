@@ -1,20 +1,21 @@
 package queue
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"maps"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/nats-io/nats.go"
-	"go.opentelemetry.io/otel/propagation"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"pairsync/model"
 )
 
-const headerMsgID = "Nats-Msg-Id"
+// headerMsgID is by what JetStream recognises a message that it has had.
+const headerMsgID = jetstream.MsgIDHeader
 
 // hintKey is the identity of the version of the event that a hint speaks of. A hint without a change key has none: two such
 // hints may be two changes, whatever the time between them.
@@ -34,21 +35,13 @@ func hintKey(h *model.Hint) (k messageKey, ok bool) {
 
 func (k messageKey) String() string { return base64.RawURLEncoding.EncodeToString(k[:]) }
 
-// traceHeaders are the W3C headers of the ctx's span, nil when it has none.
-func traceHeaders(ctx context.Context) map[string]string {
-	carrier := propagation.MapCarrier{}
-	propagation.TraceContext{}.Inject(ctx, carrier)
-	return carrier
-}
-
-// hintMessage builds the message of a hint. Its header map is its own, so that a batch can add to it.
-func hintMessage(h *model.Hint, key messageKey, keyed bool, trace map[string]string) *nats.Msg {
-	header := make(nats.Header, 1+len(trace)+3)
+// hintMessage builds the message of a hint. Its header map is its own, so that a batch can add to it; trace is what inject made
+// for the whole call.
+func hintMessage(h *model.Hint, key messageKey, keyed bool, trace nats.Header) *nats.Msg {
+	header := make(nats.Header, len(trace)+4)
+	maps.Copy(header, trace)
 	if keyed {
 		header[headerMsgID] = []string{key.String()}
-	}
-	for k, v := range trace {
-		header[k] = []string{v}
 	}
 	return &nats.Msg{
 		Subject: notificationSubject(h.Tenant, h.Mailbox),
