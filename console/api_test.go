@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,26 +35,43 @@ type api struct {
 	description *description
 	// stop ends Run, and with it all streams.
 	stop func()
+	// logs is what was logged.
+	logs *lines
+}
+
+// lines is a log that can be read while it is written.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // startAPI starts a Console on a database of its own.
-func startAPI(t testing.TB, edit ...func(*console.Config)) *api {
-	t.Helper()
-	return startAPIOn(t, testbed.DatabaseURL(t), edit...)
+func startAPI(tb testing.TB, edit ...func(*console.Config)) *api {
+	tb.Helper()
+	return startAPIOn(tb, testbed.DatabaseURL(tb), edit...)
 }
 
 // startAPIOn starts a Console on a migrated database.
-func startAPIOn(t testing.TB, database string, edit ...func(*console.Config)) *api {
-	t.Helper()
-	if err := model.Migrate(t.Context(), database); err != nil { // XXX
-		t.Fatal(err)
-	}
-	store, err := model.Open(t.Context(), model.Config{URL: database})
+func startAPIOn(tb testing.TB, database string, edit ...func(*console.Config)) *api {
+	tb.Helper()
+	store, err := model.Open(tb.Context(), model.Config{URL: database, MaxConns: 8})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(store.Close)
-	a := &api{t: t, store: store, registry: prometheus.NewRegistry(), description: loadDescription(t)}
+	tb.Cleanup(store.Close)
+	a := &api{t: tb, store: store, registry: prometheus.NewRegistry(), description: loadDescription(tb)}
 	cfg := console.Config{Tokens: []console.Token{
 		{Name: "platform", Secret: allToken},
 		{Name: "organisation", Tenant: strings.ToUpper(adaTenant), Secret: adaToken},
@@ -61,14 +79,15 @@ func startAPIOn(t testing.TB, database string, edit ...func(*console.Config)) *a
 	for _, e := range edit {
 		e(&cfg)
 	}
-	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	a.logs = &lines{}
+	log := slog.New(slog.NewTextHandler(io.MultiWriter(tb.Output(), a.logs), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	c, err := console.New(cfg, console.Deps{Store: a.store, Log: log, Registerer: a.registry})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	a.server = httptest.NewServer(c)
-	t.Cleanup(a.server.Close)
-	a.stop = testbed.Run(t, "the console", c.Run)
+	tb.Cleanup(a.server.Close)
+	a.stop = testbed.Run(tb, "the console", c.Run)
 	return a
 }
 
@@ -129,30 +148,30 @@ func (a *api) put(path, body string) answer {
 }
 
 // want fails the test unless the status is the one wanted.
-func (r answer) want(t testing.TB, status int) answer {
-	t.Helper()
+func (r answer) want(tb testing.TB, status int) answer {
+	tb.Helper()
 	if r.status != status {
-		t.Fatalf("got %d, want %d: %s", r.status, status, r.body)
+		tb.Fatalf("got %d, want %d: %s", r.status, status, r.body)
 	}
 	return r
 }
 
 // refused fails the test unless the answer is a problem of that status which names the field.
-func (r answer) refused(t testing.TB, status int, field string) problem {
-	t.Helper()
-	r.want(t, status)
-	p := decode[problem](t, r)
+func (r answer) refused(tb testing.TB, status int, field string) problem {
+	tb.Helper()
+	r.want(tb, status)
+	p := decode[problem](tb, r)
 	if p.Field != field {
-		t.Errorf("the problem names the field %q, want %q: %s", p.Field, field, r.body)
+		tb.Errorf("the problem names the field %q, want %q: %s", p.Field, field, r.body)
 	}
 	return p
 }
 
-func decode[T any](t testing.TB, r answer) T {
-	t.Helper()
+func decode[T any](tb testing.TB, r answer) T {
+	tb.Helper()
 	var v T
 	if err := json.Unmarshal(r.body, &v); err != nil {
-		t.Fatalf("%v: %s", err, r.body)
+		tb.Fatalf("%v: %s", err, r.body)
 	}
 	return v
 }

@@ -3,6 +3,7 @@ package console
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 	"unicode/utf8"
@@ -16,7 +17,7 @@ func FuzzSessionBody(f *testing.F) {
 	f.Add([]byte("{\"a\":\"\\ud800\",\"a\":1}"))
 	c := &Console{cfg: Config{MaxBody: 64 << 10}}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		o, err := c.readObject(httptest.NewRecorder(), httptest.NewRequest("PUT", "/", bytes.NewReader(raw)),
+		o, err := c.readObject(httptest.NewRecorder(), httptest.NewRequest(http.MethodPut, "/", bytes.NewReader(raw)),
 			"organizer", "attendees", "starts_at", "ends_at", "time_zone", "title", "online_meeting", "outlook")
 		if err != nil {
 			refusedWell(t, err)

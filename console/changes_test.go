@@ -67,13 +67,13 @@ func sessionsOf(changes []changeJSON) []string {
 }
 
 // rising fails the test unless cursors only rise.
-func rising(t testing.TB, changes []changeJSON) {
-	t.Helper()
+func rising(tb testing.TB, changes []changeJSON) {
+	tb.Helper()
 	last := int64(0)
 	for _, c := range changes {
 		cursor, err := strconv.ParseInt(c.Cursor, 10, 64)
 		if err != nil || cursor <= last {
-			t.Errorf("cursor %q comes after %d: %v", c.Cursor, last, err)
+			tb.Errorf("cursor %q comes after %d: %v", c.Cursor, last, err)
 		}
 		last = cursor
 	}

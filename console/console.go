@@ -8,9 +8,6 @@ import (
 	"net/http"
 	"time"
 
-	// Time zones are checked by their IANA names, also in an image that has no zone files.
-	_ "time/tzdata"
-
 	"github.com/prometheus/client_golang/prometheus"
 
 	"pairsync/model"

@@ -3,6 +3,7 @@ package console_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -15,7 +16,13 @@ func oddValues() []any {
 		"monday", "09:00", "24:00", "2099-12-01T09:00:00Z", "2099-12-01T09:30:00+00:00", "0000-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59",
 		"2099-12-01t09:00:00z", "2099-12-01T09:00:60Z", "ada@contoso.example", "\"a b\"@contoso.example", "ada@[127.0.0.1]", "é@é.example",
 		"\x00", "\u2028", "\ufffd", "😀", "https://x.example/", "https://[::1", "'; DROP TABLE sessions; --", "%s%n",
-		[]any{}, []any{"p-2"}, []any{nil}, []any{[]any{}}, map[string]any{}, map[string]any{"event_id": "e"}, map[string]any{"event_id": nil},
+		[]any{},
+		[]any{"p-2"},
+		[]any{nil},
+		[]any{[]any{}},
+		map[string]any{},
+		map[string]any{"event_id": "e"},
+		map[string]any{"event_id": nil},
 	}
 }
 
@@ -26,9 +33,7 @@ func oddBody(t *rapid.T, good map[string]any) []byte {
 		names = append(names, name)
 	}
 	body := map[string]any{}
-	for name, value := range good {
-		body[name] = value
-	}
+	maps.Copy(body, good)
 	for range rapid.IntRange(0, 3).Draw(t, "edits") {
 		name := rapid.SampledFrom(names).Draw(t, "name")
 		switch rapid.IntRange(0, 3).Draw(t, "edit") {

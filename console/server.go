@@ -17,6 +17,9 @@ import (
 
 const headerRequestID = "X-Request-Id"
 
+// statusCallerLeft is what proxies of the nginx family log for a caller that didn't wait for its answer.
+const statusCallerLeft = 499
+
 // handler answers a request of a known principal. An error becomes a problem document; anything but a *problemError is
 // logged and shown as an internal error.
 type handler func(w http.ResponseWriter, r *http.Request, who principal) error
@@ -46,7 +49,7 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // recovered answers a request whose handler panicked.
 func (c *Console) recovered(rec *recorder, r *http.Request, cause any) {
-	if cause == http.ErrAbortHandler {
+	if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(cause)
 	}
 	c.log.LogAttrs(r.Context(), slog.LevelError, "api request panicked",
@@ -105,11 +108,13 @@ func (c *Console) dispatch(h handler, w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	problem, ok := asProblem(err)
+	if !ok && errors.Is(r.Context().Err(), context.Canceled) {
+		// The caller has left, which is why the handler failed. The status is seen by the metrics only.
+		w.WriteHeader(statusCallerLeft)
+		return
+	}
 	if !ok {
 		problem = c.failed(r, err)
-	}
-	if errors.Is(r.Context().Err(), context.Canceled) {
-		return // The caller has left, which is also why the handler failed.
 	}
 	if problem.cause != nil {
 		c.log.LogAttrs(r.Context(), problem.kind.level(), "api request failed",

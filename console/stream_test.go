@@ -49,7 +49,7 @@ func (a *api) open(token, query, lastEventID string) *stream {
 	if lastEventID != "" {
 		req.Header.Set("Last-Event-ID", lastEventID)
 	}
-	res, err := a.server.Client().Do(req)
+	res, err := a.server.Client().Do(req) //nolint:bodyclose // close does, at the end of the test at the latest.
 	if err != nil {
 		a.t.Fatal(err)
 	}

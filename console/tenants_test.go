@@ -77,7 +77,7 @@ func TestPutTenantRefuses(t *testing.T) {
 		"policy unknown":      {with("policy", map[string]any{"move": "ask"}), "policy.move"},
 		"policy choice":       {with("policy", map[string]any{"cancel": "perhaps"}), "policy.cancel"},
 		"policy ask":          {with("policy", map[string]any{"reschedule": "ask"}), "policy.reschedule"},
-		"unknown field":       {with("nmae", "x"), "nmae"},
+		"unknown field":       {with("nickname", "x"), "nickname"},
 		"name in other case":  {with("Name", "x"), "Name"},
 		"given twice":         {`{"name":"a","name":"b","owner_email":"o@x.example","method":"per_user"}`, "name"},
 		"not an object":       {`[]`, ""},

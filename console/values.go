@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	_ "time/tzdata" // Zones are checked by their IANA names, also in an image that has no zone files.
 	"unicode"
 	"unicode/utf8"
 )
