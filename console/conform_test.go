@@ -25,22 +25,22 @@ type description struct {
 
 const descriptionURL = "https://pairsync.example/v1/openapi.json"
 
-func loadDescription(t testing.TB) *description {
-	t.Helper()
+func loadDescription(tb testing.TB) *description {
+	tb.Helper()
 	raw, err := os.ReadFile("openapi.json")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	closeObjects(doc)
 	d := &description{doc: doc.(map[string]any), compiler: jsonschema.NewCompiler()}
 	d.compiler.DefaultDraft(jsonschema.Draft2020)
 	d.compiler.AssertFormat()
 	if err := d.compiler.AddResource(descriptionURL, doc); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return d
 }
@@ -69,8 +69,8 @@ func escapePointer(token string) string {
 }
 
 // validate checks raw against the schema that the tokens lead to.
-func (d *description) validate(t testing.TB, raw []byte, tokens ...string) error {
-	t.Helper()
+func (d *description) validate(tb testing.TB, raw []byte, tokens ...string) error {
+	tb.Helper()
 	pointer := ""
 	for _, token := range tokens {
 		pointer += "/" + escapePointer(token)
@@ -79,7 +79,7 @@ func (d *description) validate(t testing.TB, raw []byte, tokens ...string) error
 	defer d.mu.Unlock()
 	schema, err := d.compiler.Compile(descriptionURL + "#" + pointer)
 	if err != nil {
-		t.Fatalf("schema %s: %v", pointer, err)
+		tb.Fatalf("schema %s: %v", pointer, err)
 	}
 	instance, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
 	if err != nil {
@@ -106,8 +106,8 @@ func (d *description) path(escaped string) (template string, ok bool) {
 
 // conforms fails the test when an answer is not as described: its status, its content type, or its body. Answers to what isn't
 // described at all must be problems.
-func (d *description) conforms(t testing.TB, method string, u *url.URL, res *http.Response, body []byte) {
-	t.Helper()
+func (d *description) conforms(tb testing.TB, method string, u *url.URL, res *http.Response, body []byte) {
+	tb.Helper()
 	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	template, _ := d.path(u.EscapedPath())
 	item, _ := d.doc["paths"].(map[string]any)[template].(map[string]any)
@@ -116,14 +116,14 @@ func (d *description) conforms(t testing.TB, method string, u *url.URL, res *htt
 		if method == http.MethodOptions && res.StatusCode == http.StatusNoContent || method == http.MethodHead {
 			return
 		}
-		d.problem(t, method, u, res, media, body)
+		d.problem(tb, method, u, res, media, body)
 		return
 	}
 	status := strconv.Itoa(res.StatusCode)
 	responses := operation["responses"].(map[string]any)
 	response, _ := responses[status].(map[string]any)
 	if response == nil {
-		t.Errorf("%s %s: status %s is not described", method, template, status)
+		tb.Errorf("%s %s: status %s is not described", method, template, status)
 		return
 	}
 	tokens := []string{"paths", template, strings.ToLower(method), "responses", status}
@@ -132,36 +132,36 @@ func (d *description) conforms(t testing.TB, method string, u *url.URL, res *htt
 		response = d.doc["components"].(map[string]any)["responses"].(map[string]any)[tokens[2]].(map[string]any)
 	}
 	if _, described := response["content"].(map[string]any)[media]; !described {
-		t.Errorf("%s %s: %s with content type %q is not described", method, template, status, media)
+		tb.Errorf("%s %s: %s with content type %q is not described", method, template, status, media)
 		return
 	}
 	if media == "text/event-stream" {
 		return
 	}
-	if err := d.validate(t, body, append(tokens, "content", media, "schema")...); err != nil {
-		t.Errorf("%s %s: the %s answer is not as described: %v\n%s", method, template, status, err, body)
+	if err := d.validate(tb, body, append(tokens, "content", media, "schema")...); err != nil {
+		tb.Errorf("%s %s: the %s answer is not as described: %v\n%s", method, template, status, err, body)
 	}
 	if res.StatusCode >= 400 {
-		d.problem(t, method, u, res, media, body)
+		d.problem(tb, method, u, res, media, body)
 	}
 }
 
 // problem fails the test unless the answer is a problem document that agrees with its status.
-func (d *description) problem(t testing.TB, method string, u *url.URL, res *http.Response, media string, body []byte) {
-	t.Helper()
+func (d *description) problem(tb testing.TB, method string, u *url.URL, res *http.Response, media string, body []byte) {
+	tb.Helper()
 	if media != "application/problem+json" {
-		t.Errorf("%s %s: %d has content type %q, want a problem", method, u.Path, res.StatusCode, media)
+		tb.Errorf("%s %s: %d has content type %q, want a problem", method, u.Path, res.StatusCode, media)
 		return
 	}
-	if err := d.validate(t, body, "components", "schemas", "Problem"); err != nil {
-		t.Errorf("%s %s: the problem is not as described: %v\n%s", method, u.Path, err, body)
+	if err := d.validate(tb, body, "components", "schemas", "Problem"); err != nil {
+		tb.Errorf("%s %s: the problem is not as described: %v\n%s", method, u.Path, err, body)
 	}
 	var p problem
 	if err := json.Unmarshal(body, &p); err != nil || p.Status != res.StatusCode {
-		t.Errorf("%s %s: the problem says %d, the answer %d", method, u.Path, p.Status, res.StatusCode)
+		tb.Errorf("%s %s: the problem says %d, the answer %d", method, u.Path, p.Status, res.StatusCode)
 	}
 	if strings.Contains(p.Detail, "\n") || p.Detail == "" || p.Title == "" {
-		t.Errorf("%s %s: the problem's detail is not one line: %q", method, u.Path, p.Detail)
+		tb.Errorf("%s %s: the problem's detail is not one line: %q", method, u.Path, p.Detail)
 	}
 }
 
