@@ -217,16 +217,24 @@ func (r *reader) keys(value Secret) Keys {
 	if value.Empty() {
 		return nil
 	}
+	keys, err := ParseKeys(value.Reveal())
+	if err != nil {
+		r.bad.add("SECRET_KEYS", err.Error())
+	}
+	return keys
+}
+
+// ParseKeys reads comma-separated keys of 32 bytes in base64. The error says which one is none, not what it is.
+func ParseKeys(encoded string) (Keys, error) {
 	var keys Keys
-	for i, encoded := range strings.Split(value.Reveal(), ",") {
-		key, err := decodeKey(strings.TrimSpace(encoded))
+	for i, one := range strings.Split(encoded, ",") {
+		key, err := decodeKey(strings.TrimSpace(one))
 		if err != nil || len(key) != keySize {
-			r.bad.add("SECRET_KEYS", fmt.Sprintf("takes comma-separated keys of %d bytes in base64; number %d is not one", keySize, i+1))
-			continue
+			return nil, fmt.Errorf("takes comma-separated keys of %d bytes in base64; number %d is not one", keySize, i+1)
 		}
 		keys = append(keys, NewSecret(string(key)))
 	}
-	return keys
+	return keys, nil
 }
 
 // decodeKey takes both alphabets of base64, with or without padding.
@@ -241,7 +249,7 @@ func (r *reader) tokens(value Secret) []APIToken {
 		return nil
 	}
 	name := regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
-	tenant := regexp.MustCompile(`^[A-Za-z0-9.-]+$`)
+	tenant := regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 	var tokens []APIToken
 	seen := map[string]bool{}
 	for i, entry := range strings.Split(value.Reveal(), ",") {

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"pairsync/internal/simulator"
+)
+
+// outlook is what the people of the demo do in the simulated Outlook.
+type outlook struct{ sim *simulator.Simulator }
+
+// populate makes the organisations and their people, or finds them again.
+func (o *outlook) populate() error {
+	for _, org := range organisations() {
+		if _, err := o.sim.AddTenant(simulator.Tenant{ID: org.tenant, Name: org.name, Domain: org.domain}); err != nil {
+			return fmt.Errorf("making an organisation in the simulator: %w", err)
+		}
+		for _, who := range org.people {
+			// The object id follows from the address, so that it is the same in every simulator.
+			id := uuid.NewSHA1(uuid.NameSpaceURL, []byte("mailto:"+who.email)).String()
+			if _, err := o.sim.AddUser(simulator.User{ID: id, Tenant: org.tenant, Name: who.name, Email: who.email, TimeZone: org.zone}); err != nil {
+				return fmt.Errorf("making a person in the simulator: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// book makes an event in the mentor's calendar and returns the immutable id of their copy.
+func (o *outlook) book(p pair, start, end time.Time) (string, error) {
+	booked, err := o.sim.Book(simulator.Meeting{
+		Organizer: p.mentor.email, Attendees: []string{p.mentee.email}, Subject: p.title(), Start: start, End: end, Online: true,
+	})
+	return booked.ID, err
+}
+
+// has tells whether the event is still there, called off or not.
+func (o *outlook) has(event string) bool {
+	_, err := o.sim.Event(event)
+	return err == nil
+}
+
+// move puts the event off by so much.
+func (o *outlook) move(event string, by time.Duration) error {
+	now, err := o.sim.Event(event)
+	if err != nil {
+		return err
+	}
+	return o.sim.Move(event, now.Start.Add(by), now.End.Add(by))
+}
+
+// propose answers maybe, and proposes a time that is later by so much.
+func (o *outlook) propose(event string, who person, later time.Duration) error {
+	now, err := o.sim.Event(event)
+	if err != nil {
+		return err
+	}
+	return o.sim.Propose(who.email, event, now.Start.Add(later), now.End.Add(later))
+}
+
+// moved forgets the subscriptions that lead to another door than this one, as they do when an earlier demo had other ports,
+// and returns them.
+func (o *outlook) moved(door string) []simulator.SubscriptionView {
+	var gone []simulator.SubscriptionView
+	for _, sub := range o.sim.Subscriptions() {
+		if strings.HasPrefix(sub.NotificationURL, door+"/") {
+			continue
+		}
+		// Only one that has ended meanwhile can't be removed, and that is as good.
+		_ = o.sim.RemoveSubscription(sub.ID, false)
+		gone = append(gone, sub)
+	}
+	return gone
+}

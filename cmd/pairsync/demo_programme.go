@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"pairsync/internal/config"
+)
+
+// demoClientID is the application that the simulator knows.
+const demoClientID = "0d5c3a1e-7a54-4c1b-9a43-2f6f0b7f5d10"
+
+// organisation is one of the demo's two.
+type organisation struct {
+	tenant string
+	name   string
+	domain string
+	zone   string
+	people []person
+	pairs  []pair
+}
+
+// person has a mailbox and is a participant. Its id is the first name.
+type person struct{ id, name, email string }
+
+// pair is a mentor, who organises, and a mentee.
+type pair struct{ mentor, mentee person }
+
+func (p pair) name() string { return p.mentor.id + "-" + p.mentee.id }
+
+func (p pair) title() string { return "Mentoring: " + p.mentor.name + " and " + p.mentee.name }
+
+// slot is ten o'clock, so many days from now.
+func (o organisation) slot(now time.Time, days int) (start, end time.Time, err error) {
+	zone, err := time.LoadLocation(o.zone)
+	if err != nil {
+		return start, end, fmt.Errorf("loading a time zone: %w", err)
+	}
+	day := now.In(zone).AddDate(0, 0, days)
+	start = time.Date(day.Year(), day.Month(), day.Day(), 10, 0, 0, 0, zone)
+	return start, start.Add(30 * time.Minute), nil
+}
+
+// organisations are the demo's own; their ids never change, so that a second start finds everything again.
+func organisations() []organisation {
+	ada := person{"ada", "Ada Lovelace", "ada@contoso.example"}
+	grace := person{"grace", "Grace Hopper", "grace@contoso.example"}
+	alan := person{"alan", "Alan Turing", "alan@contoso.example"}
+	katherine := person{"katherine", "Katherine Johnson", "katherine@contoso.example"}
+	radia := person{"radia", "Radia Perlman", "radia@fabrikam.example"}
+	donald := person{"donald", "Donald Knuth", "donald@fabrikam.example"}
+	barbara := person{"barbara", "Barbara Liskov", "barbara@fabrikam.example"}
+	edsger := person{"edsger", "Edsger Dijkstra", "edsger@fabrikam.example"}
+	return []organisation{
+		{
+			tenant: "6c0f4b1a-2d0e-4a53-8a3f-5b1d1f1c9a01", name: "Contoso", domain: "contoso.example", zone: "Europe/Berlin",
+			people: []person{ada, grace, alan, katherine},
+			pairs:  []pair{{ada, grace}, {alan, katherine}},
+		},
+		{
+			tenant: "b7e2d9c4-91f3-4f0e-b6a8-0c7d3e5f2b02", name: "Fabrikam", domain: "fabrikam.example", zone: "America/New_York",
+			people: []person{radia, donald, barbara, edsger},
+			pairs:  []pair{{radia, donald}, {barbara, edsger}},
+		},
+	}
+}
+
+// programme is the mentoring platform of the demo: it knows the pairs, books their sessions in Outlook and tells pairsync.
+type programme struct {
+	api     *apiClient
+	outlook *outlook
+	state   *demoState
+	cast    *cast
+}
+
+// book makes sure that pairsync knows everybody and that every pair has a session that is still to come and is on. What an
+// earlier demo booked is found again.
+func (p *programme) book(ctx context.Context, now time.Time) error {
+	for _, org := range organisations() {
+		tenant := "/tenants/" + url.PathEscape(org.tenant)
+		if err := p.api.do(ctx, http.MethodPut, tenant, map[string]string{
+			"name": org.name, "owner_email": "it@" + org.domain, "method": "domain_wide",
+		}, nil); err != nil {
+			return fmt.Errorf("telling pairsync of an organisation: %w", err)
+		}
+		for _, who := range org.people {
+			body := map[string]string{"email": who.email, "name": who.name}
+			if err := p.api.do(ctx, http.MethodPut, tenant+"/participants/"+who.id, body, nil); err != nil {
+				return fmt.Errorf("telling pairsync of a participant: %w", err)
+			}
+		}
+		for i, pair := range org.pairs {
+			if err := p.bookPair(ctx, org, pair, now, i+1); err != nil {
+				return err
+			}
+		}
+	}
+	return p.state.save()
+}
+
+// apiSession is a session as the API tells it, as far as the demo looks at it.
+type apiSession struct {
+	Status   string    `json:"status"`
+	StartsAt time.Time `json:"starts_at"`
+	EndsAt   time.Time `json:"ends_at"`
+	Outlook  struct {
+		State string `json:"state"`
+	} `json:"outlook"`
+}
+
+// bookPair keeps the pair's latest session if it is on, and books another, so many days from now, otherwise.
+func (p *programme) bookPair(ctx context.Context, org organisation, pair pair, now time.Time, days int) error {
+	sessions := "/tenants/" + url.PathEscape(org.tenant) + "/sessions/"
+	if last, ok := p.state.latest(pair.name()); ok {
+		var have apiSession
+		err := p.api.do(ctx, http.MethodGet, sessions+last.ID, nil, &have)
+		p.remember(last, have.StartsAt, have.EndsAt)
+		if err == nil && have.Status == "scheduled" && have.StartsAt.After(now) && p.outlook.has(last.EventID) {
+			return nil
+		}
+	}
+	start, end, err := org.slot(now, days)
+	if err != nil {
+		return err
+	}
+	id, err := p.freeID(ctx, sessions, pair)
+	if err != nil {
+		return err
+	}
+	eventID, err := p.outlook.book(pair, start, end)
+	if err != nil {
+		return fmt.Errorf("booking in Outlook: %w", err)
+	}
+	booked := demoSession{
+		Tenant: org.tenant, ID: id, Pair: pair.name(),
+		Organizer: pair.mentor.id, Attendee: pair.mentee.id, EventID: eventID, EndsAt: end,
+	}
+	p.state.Sessions = append(p.state.Sessions, booked)
+	p.remember(booked, start, end)
+	if err := p.api.do(ctx, http.MethodPut, sessions+booked.ID, map[string]any{
+		"organizer": pair.mentor.id, "attendees": []string{pair.mentee.id}, "starts_at": start, "ends_at": end,
+		"time_zone": org.zone, "title": pair.title(),
+		"outlook": map[string]string{"event_id": eventID},
+	}, nil); err != nil {
+		return fmt.Errorf("linking a session: %w", err)
+	}
+	return nil
+}
+
+// freeID returns a session id that pairsync does not know yet. The database may be older than the demo's own memory.
+func (p *programme) freeID(ctx context.Context, sessions string, pair pair) (string, error) {
+	for n := p.state.count(pair.name()) + 1; ; n++ {
+		id := fmt.Sprintf("%s-%d", pair.name(), n)
+		err := p.api.do(ctx, http.MethodGet, sessions+id, nil, nil)
+		if failure, ok := errors.AsType[*apiError](err); ok && failure.status == http.StatusNotFound {
+			return id, nil
+		}
+		if err != nil {
+			return "", fmt.Errorf("looking for a session id: %w", err)
+		}
+	}
+}
+
+func (p *programme) remember(s demoSession, start, end time.Time) {
+	p.cast.remember([2]string{s.Tenant, s.ID}, castSession{s.Organizer, s.Attendee, start, end})
+}
+
+// subscribed waits until every mentor's mailbox has a subscription.
+func (p *programme) subscribed(ctx context.Context) error {
+	for _, org := range organisations() {
+		for _, pair := range org.pairs {
+			path := "/tenants/" + url.PathEscape(org.tenant) + "/participants/" + pair.mentor.id
+			err := poll(ctx, time.Minute, func(ctx context.Context) (bool, error) {
+				var have struct {
+					Mailbox struct {
+						Subscription *struct{} `json:"subscription"`
+					} `json:"mailbox"`
+				}
+				err := p.api.do(ctx, http.MethodGet, path, nil, &have)
+				return have.Mailbox.Subscription != nil, err
+			})
+			if err != nil {
+				return fmt.Errorf("waiting for the subscription of %s: %w", pair.mentor.name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// poll asks again and again until the answer is yes, an error, or time is up.
+func poll(ctx context.Context, patience time.Duration, ask func(context.Context) (bool, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		yes, err := ask(ctx)
+		if err != nil || yes {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// demoSettings turns the configuration into the demo's: the simulator instead of Microsoft, and secrets of its own.
+func demoSettings(cfg config.Config, state *demoState) (config.Config, error) {
+	graphURL, err := url.Parse(state.GraphURL)
+	if err != nil {
+		return cfg, fmt.Errorf("making the simulator's URL: %w", err)
+	}
+	authorityURL, err := url.Parse(state.AuthorityURL)
+	if err != nil {
+		return cfg, fmt.Errorf("making the simulator's URL: %w", err)
+	}
+	publicURL, err := url.Parse(state.WebhookURL)
+	if err != nil {
+		return cfg, fmt.Errorf("making the webhook's URL: %w", err)
+	}
+	keys, err := config.ParseKeys(state.SecretKeys)
+	if err != nil {
+		return cfg, fmt.Errorf("reading the demo's secret key from %s: %w", state.path, err)
+	}
+	cfg.GraphURL, cfg.AuthorityURL, cfg.PublicURL, cfg.ConsoleURL = graphURL, authorityURL, publicURL, nil
+	cfg.ClientID, cfg.ClientSecret = state.ClientID, config.NewSecret(state.ClientSecret)
+	cfg.ClientCertificateFile, cfg.FederatedTokenFile = "", ""
+	cfg.SecretKeys = keys
+	cfg.APITokens = append(cfg.APITokens, config.APIToken{Name: "demo", Token: config.NewSecret(state.Token)})
+	return cfg, nil
+}

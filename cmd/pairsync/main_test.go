@@ -1,0 +1,45 @@
+package main
+
+import (
+	"errors"
+	"os/exec"
+	"strconv"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain lets this test binary be pairsync itself: under that name it runs main.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"pairsync": main})
+}
+
+// TestScripts runs the real program as people do.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+	})
+}
+
+// exits runs a command, which must end with the given status: exits 2 pairsync serve --roles nobody.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits status command [argument...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	status := 0
+	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
+		status = failed.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("running %s: %v", args[1], err)
+	}
+	if status != want {
+		ts.Fatalf("%v exited with %d, want %d", args[1:], status, want)
+	}
+}
