@@ -32,7 +32,7 @@ type Outcome struct {
 	Verdict Verdict
 	// Changes are committed, and complete.
 	Changes []Change
-	// Session is as it stands after the reading.
+	// Session is as it stands after the reading, but for UpdatedAt.
 	Session Session
 	// Err is set when this reading, and it alone, could not be committed: ErrNotFound, or data that PostgreSQL refuses.
 	Err error
