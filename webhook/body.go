@@ -108,7 +108,9 @@ func (b *body) enlarge(announced int64) error {
 	b.bytes = larger
 	if size <= smallBody {
 		*b.buf = larger
+		return nil
 	}
+	b.releaseSmall() // a giant takes nothing from the small ones
 	return nil
 }
 
@@ -132,9 +134,14 @@ func (b *body) grow(size int64) bool {
 
 // release gives the memory back; bytes and all views of it are invalid from here on.
 func (b *body) release() {
-	b.of.small.give(b.smallish)
+	b.releaseSmall()
 	b.of.large.give(b.largeish)
-	b.smallish, b.largeish, b.bytes = 0, 0, nil
+	b.largeish, b.bytes = 0, nil
+}
+
+func (b *body) releaseSmall() {
+	b.of.small.give(b.smallish)
+	b.smallish = 0
 	if b.buf != nil {
 		b.of.pool.Put(b.buf)
 		b.buf = nil
