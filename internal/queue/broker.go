@@ -93,7 +93,7 @@ func (b *Broker) Ping(ctx context.Context) error {
 func (b *Broker) PublishEvent(ctx context.Context, to EventSubject, msgID string, body []byte) error {
 	m := nats.NewMsg(to.subject())
 	m.Data = body
-	m.Header[headerMsgID] = []string{msgID}
+	m.Header[nats.MsgIdHdr] = []string{msgID}
 	m.Header[headerContentType] = []string{"application/cloudevents+json"}
 	inject(ctx, m.Header)
 	if _, err := b.js.PublishMsg(ctx, m, jetstream.WithExpectStream(StreamChanges)); err != nil {

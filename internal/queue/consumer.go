@@ -93,14 +93,17 @@ func (c *Consumer) Run(ctx context.Context, handle Handler) error {
 	}
 	work, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
+	taking, leave := context.WithCancel(ctx)
+	defer leave()
 	var workers, mender sync.WaitGroup
 	for range c.cfg.Concurrency {
 		workers.Go(func() { c.worker(work, handle) })
 	}
-	mender.Go(func() { c.mend(ctx) })
+	mender.Go(func() { c.mend(taking) })
 	c.pull()
 	err := c.watch(ctx, status)
 
+	leave()
 	c.drain()
 	grace := time.AfterFunc(c.cfg.Grace, cut)
 	defer grace.Stop()

@@ -107,18 +107,13 @@ func (p *puller) silent(now time.Time) bool {
 	return p.asked > 0 && now.Sub(p.heard) > 3*pullHeartbeat
 }
 
-// arrived counts a delivery.
-func (p *puller) arrived(subject string) {
+// arrived counts a delivery. It comes under the message's own subject, which doesn't tell to which request it belongs: one
+// that answers a request from before a reset makes us ask for one too many.
+func (p *puller) arrived() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.heard = time.Now()
-	if p.current(subject) {
-		p.asked = max(0, p.asked-1)
-	}
-}
-
-func (p *puller) current(subject string) bool {
-	return subject[len(p.inbox):] == p.generation
+	p.asked = max(0, p.asked-1)
 }
 
 // status takes what isn't a message: signs of life, requests that ran out, and refusals.
@@ -126,7 +121,7 @@ func (p *puller) status(code string, m *nats.Msg) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.heard = time.Now()
-	if code == "100" || !p.current(m.Subject) {
+	if code == "100" || m.Subject != p.inbox+p.generation {
 		return
 	}
 	left, err := strconv.Atoi(first(m.Header, "Nats-Pending-Messages"))

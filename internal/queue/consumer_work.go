@@ -27,7 +27,7 @@ func (c *Consumer) receive(m *nats.Msg) {
 		}
 		return
 	}
-	c.puller.arrived(m.Subject)
+	c.puller.arrived()
 	c.accept(m)
 	c.pull()
 }
@@ -171,7 +171,7 @@ func (c *Consumer) again(ctx context.Context, d *delivery, after time.Duration) 
 	m.Header[headerFailures] = []string{strconv.Itoa(d.failures + 1)}
 	m.Header[headerNotBefore] = []string{time.Now().Add(after).UTC().Format(time.RFC3339Nano)}
 	m.Header[headerFirstReceived] = []string{firstReceived(d).Format(time.RFC3339Nano)}
-	m.Header[headerMsgID] = []string{fmt.Sprintf("again-%d-%d", d.position.sequence, d.failures+1)}
+	m.Header[nats.MsgIdHdr] = []string{fmt.Sprintf("again-%d-%d", d.position.sequence, d.failures+1)}
 	if _, err := c.b.js.PublishMsg(ctx, m, jetstream.WithExpectStream(StreamNotifications)); err != nil {
 		return fmt.Errorf("putting a message back: %w", err)
 	}

@@ -60,7 +60,7 @@ func (c *Consumer) bury(ctx context.Context, d *delivery, why decision, attempts
 		headerOriginSubject:  d.msg.Subject,
 		headerOriginSequence: sequence,
 		headerFirstReceived:  firstReceived(d).Format(time.RFC3339Nano),
-		headerMsgID:          StreamNotifications + "-" + sequence, // Buried once, also when the acknowledgement after it gets lost.
+		nats.MsgIdHdr:        StreamNotifications + "-" + sequence, // Buried once, also when the acknowledgement after it gets lost.
 	} {
 		m.Header[name] = []string{value}
 	}
@@ -147,7 +147,7 @@ func (b *Broker) Replay(ctx context.Context, sequence uint64) error {
 	copyTrace(again.Header, m.Header)
 	again.Header[headerFirstReceived] = []string{first(m.Header, headerFirstReceived)}
 	// Replayed once, also when it could not be taken from the dead letters afterwards.
-	again.Header[headerMsgID] = []string{fmt.Sprintf("replay-%d-%d", sequence, m.Time.UnixNano())}
+	again.Header[nats.MsgIdHdr] = []string{fmt.Sprintf("replay-%d-%d", sequence, m.Time.UnixNano())}
 	if _, err := b.js.PublishMsg(ctx, again, jetstream.WithExpectStream(first(m.Header, headerOrigin))); err != nil {
 		return fmt.Errorf("replaying a dead letter: %w", err)
 	}
