@@ -59,14 +59,14 @@ func getEvent(c *call) (int, any, error) {
 	return http.StatusOK, c.one(it, sel), nil
 }
 
-// page writes a slice of items as a collection.
-func (c *call) page(items []*item, usual int) (int, any, error) {
+// page writes items as a collection, ten a page unless the caller asks for more.
+func (c *call) page(items []*item) (int, any, error) {
 	q := c.r.URL.Query()
 	sel, err := c.selected(q)
 	if err != nil {
 		return 0, nil, err
 	}
-	top, skip, err := paging(q, c.pageSize, usual)
+	top, skip, err := paging(q, c.pageSize, 10)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -100,7 +100,7 @@ func listEvents(c *call) (int, any, error) {
 				items = append(items, it)
 			}
 		}
-		return c.page(items, 10)
+		return c.page(items)
 	}
 	for it := range c.box.live {
 		if c.s.visible(it, true) {
@@ -110,7 +110,7 @@ func listEvents(c *call) (int, any, error) {
 	slices.SortFunc(items, func(a, b *item) int {
 		return cmp.Or(b.created.Compare(a.created), strings.Compare(a.id, b.id))
 	})
-	return c.page(items, 10)
+	return c.page(items)
 }
 
 // window reads startDateTime and endDateTime, which are UTC unless they carry an offset.
@@ -161,7 +161,7 @@ func listInstances(c *call) (int, any, error) {
 			items = append(items, o)
 		}
 	}
-	return c.page(items, 10)
+	return c.page(items)
 }
 
 // listCalendarView answers what a calendar shows in a window: single events and instances, no masters.
@@ -172,7 +172,7 @@ func listCalendarView(c *call) (int, any, error) {
 	}
 	c.s.world.mu.RLock()
 	defer c.s.world.mu.RUnlock()
-	return c.page(c.box.between(from, to), 10)
+	return c.page(c.box.between(from, to))
 }
 
 // between lists what the calendar shows in a window, in order of time.

@@ -104,6 +104,9 @@ func seriesFields() []eventField {
 			return st.Recurrence
 		}},
 		{"cancelledOccurrences", true, func(c *call, it *item, _ *state) any {
+			if it.kind != kindMaster {
+				return nil
+			}
 			ids := []string{}
 			for _, o := range it.instances {
 				if o.deleted {
@@ -235,8 +238,8 @@ func (c *call) view(it *item, st *state, sel selection) object {
 	o = append(o, member{"@odata.etag", `W/"` + it.key(st) + `"`}, member{"id", it.idFor(c.immutable)})
 	for _, f := range sel.fields {
 		switch v := f.read(c, it, st); {
-		case v == nil && (f.name == "transactionId" || f.name == "originalStart"):
-			// Graph leaves these two out where they don't apply.
+		case v == nil && (f.asked || f.name == "transactionId" || f.name == "originalStart"):
+			// Graph leaves these out where they don't apply.
 		default:
 			o = append(o, member{f.name, v})
 		}

@@ -60,7 +60,7 @@ func startOffice(t *testing.T, s *Simulator) *office {
 			t.Errorf("Run: %v", err)
 		}
 	})
-	o := &office{Simulator: s, url: srv.URL, client: &http.Client{Transport: &http.Transport{}}}
+	o := &office{Simulator: s, url: srv.URL, client: &http.Client{Transport: conforming{t, &http.Transport{}}}}
 	t.Cleanup(func() {
 		cancel()
 		wg.Wait()
@@ -110,7 +110,7 @@ func (o *office) do(t *testing.T, req *http.Request) (int, map[string]any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -216,6 +216,21 @@ func (o *office) pair(t *testing.T) Booked {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	return b
+}
+
+// series books a weekly series of five.
+func (o *office) series(t *testing.T) Booked {
+	t.Helper()
+	b, err := o.Book(Meeting{
+		Organizer: email("Ada"), Attendees: []string{email("Grace")}, Subject: "Weekly", Start: monday(), End: monday().Add(time.Hour), Repeat: "weekly", Count: 5,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(b.Instances) != 5 {
+		t.Fatalf("%d instances, want 5", len(b.Instances))
 	}
 	return b
 }

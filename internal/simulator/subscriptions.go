@@ -149,7 +149,7 @@ func (c *call) subscribed(resource string) (*mailbox, error) {
 			"Query options are not supported in subscription resource Url.]")
 	}
 	parts := strings.Split(path, "/")
-	ref := ""
+	var ref string
 	switch {
 	case len(parts) == 2 && strings.EqualFold(parts[0], "me") && strings.EqualFold(parts[1], "events") && c.who.person():
 		ref = c.who.ObjectID
