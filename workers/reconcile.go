@@ -194,12 +194,13 @@ func (r *reconciler) later(g queue.Group, after time.Duration, err error) ending
 	return ending{outcome: outcomeRetried, err: queue.RetryAfter(d, err)}
 }
 
-// faulty puts the group back a few times and then gives it up with the reason. The sweep still covers its session.
+// faulty puts the group back a few times, which the queue counts, and then gives it up with the reason. The sweep still covers
+// its session.
 func (r *reconciler) faulty(g queue.Group, reason string, err error) ending {
-	if g.Attempt >= r.cfg.MaxAttempts {
+	if g.Failures+1 >= r.cfg.MaxAttempts {
 		return ending{outcome: outcomeDead, err: queue.Drop(reason, err)}
 	}
-	return r.later(g, 0, err)
+	return ending{outcome: outcomeRetried, err: err}
 }
 
 // onceMore is a second look at an event. What it finds counts as found by the hints that raised the doubt.

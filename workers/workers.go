@@ -42,7 +42,7 @@ type Config struct {
 	DoubtRetries []time.Duration
 	// ConfirmAfter is the pause before an event that had vanished and is back as it was is read again; 0 means 2 s.
 	ConfirmAfter time.Duration
-	// ReadTimeout ends a call to Graph; 0 means 30 s.
+	// ReadTimeout ends a call to Graph, the wait for its turn included; 0 means 45 s.
 	ReadTimeout time.Duration
 	// RetryMin and RetryMax bound the backoff after trouble that passes; 0 means 0.5 s and 30 s.
 	RetryMin, RetryMax time.Duration
@@ -73,7 +73,7 @@ func (c Config) withDefaults() Config {
 		c.DoubtRetries = []time.Duration{time.Second, 3 * time.Second}
 	}
 	c.ConfirmAfter = cmp.Or(c.ConfirmAfter, 2*time.Second)
-	c.ReadTimeout = cmp.Or(c.ReadTimeout, 30*time.Second)
+	c.ReadTimeout = cmp.Or(c.ReadTimeout, 45*time.Second)
 	c.RetryMin = cmp.Or(c.RetryMin, 500*time.Millisecond)
 	c.RetryMax = cmp.Or(c.RetryMax, 30*time.Second)
 	c.ProbeMin = cmp.Or(c.ProbeMin, 5*time.Second)
@@ -193,7 +193,7 @@ func (w *Workers) Run(ctx context.Context) error {
 
 	consumer := w.deps.Broker.NewHintConsumer(queue.ConsumerConfig{
 		Concurrency: w.cfg.Concurrency, Grace: w.cfg.Grace, MaxAttempts: w.cfg.MaxAttempts,
-		Log: w.deps.Log, Registerer: w.deps.Registerer,
+		RetryMin: w.cfg.RetryMin, RetryMax: w.cfg.RetryMax, Log: w.deps.Log, Registerer: w.deps.Registerer,
 	})
 	above, ctx := errgroup.WithContext(ctx)
 	above.Go(func() error { return consumer.Run(ctx, w.reconciler.handle) })
