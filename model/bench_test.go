@@ -2,6 +2,7 @@ package model_test
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -39,11 +40,12 @@ func fill(b *testing.B, n int) (*bed, []model.Session) {
 // BenchmarkCommit commits readings that each change their session once, in batches, on two connections. One operation is one
 // reading.
 func BenchmarkCommit(b *testing.B) {
+	bed, sessions := fill(b, 4000)
+	var version atomic.Int64
+	version.Store(2)
 	for _, changed := range []bool{true, false} {
 		b.Run(fmt.Sprintf("changed=%v", changed), func(b *testing.B) {
-			bed, sessions := fill(b, 4000)
-			var version atomic.Int64
-			version.Store(2)
+			sessions := bed.all(b, len(sessions))
 			spread(b, func(batch []int) {
 				n := int(version.Add(1))
 				readings := make([]model.Reading, 0, len(batch))
@@ -69,6 +71,20 @@ func BenchmarkCommit(b *testing.B) {
 			})
 		})
 	}
+}
+
+// all reads the sessions that fill has linked.
+func (b *bed) all(t testing.TB, n int) []model.Session {
+	t.Helper()
+	refs := make([]model.EventRef, 0, n)
+	for i := range n {
+		refs = append(refs, model.EventRef{Tenant: "t", EventID: fmt.Sprintf("AAk-s%05d", i)})
+	}
+	tied, err := b.Tied(t.Context(), refs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.Concat(tied...)
 }
 
 // BenchmarkTied looks up events, half of which are nobody's, in batches, on two connections. One operation is one event.
