@@ -154,7 +154,7 @@ func (s *Simulator) grant(name string, r *http.Request) (map[string]any, error) 
 		if err := app.prove(r); err != nil {
 			return nil, err
 		}
-		if !slices.Contains([]string{graphAudience + "/.default", s.base(r) + "/.default"}, form.Get("scope")) {
+		if !s.knownScope(r, form.Get("scope")) {
 			return nil, &loginError{http.StatusBadRequest, "invalid_scope", 70011, fmt.Sprintf(
 				"The provided value for the input parameter 'scope' isn't valid. The scope %s isn't valid.", form.Get("scope"))}
 		}
@@ -181,6 +181,14 @@ func (s *Simulator) grant(name string, r *http.Request) (map[string]any, error) 
 		return nil, &loginError{http.StatusBadRequest, "unsupported_grant_type", 70003,
 			"The app requested an unsupported grant type."}
 	}
+}
+
+// knownScope tells whether an application asks for Graph. MSAL adds the OpenID scopes to every request, and Entra takes them.
+func (s *Simulator) knownScope(r *http.Request, scope string) bool {
+	asked := slices.DeleteFunc(strings.Fields(scope), func(word string) bool {
+		return slices.Contains([]string{"openid", "profile", "offline_access"}, word)
+	})
+	return slices.Equal(asked, []string{graphAudience + "/.default"}) || slices.Equal(asked, []string{s.base(r) + "/.default"})
 }
 
 func (s *Simulator) tokenAnswer(tenant string, c claims) (map[string]any, error) {
