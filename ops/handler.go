@@ -4,7 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/pprof" //nolint:gosec // Its handlers are put on this server's own mux, which is never exposed.
+	"net/http/pprof"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"

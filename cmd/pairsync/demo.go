@@ -234,7 +234,7 @@ func (d *demo) followDoor(ctx context.Context) {
 func (d *demo) openProgramme(ctx context.Context) error {
 	d.api = newAPIClient(d.state.APIURL, d.state.Token)
 	d.cast = newCast(time.Local)
-	p := &programme{api: d.api, outlook: d.outlook, state: d.state, cast: d.cast}
+	p := &programme{api: d.api, outlook: d.outlook, state: d.state, cast: d.cast, log: d.service.log}
 
 	opened := make(chan struct{}, 1)
 	d.service.parts.start(ctx, "stream of changes", shortGrace, func(ctx context.Context) error {

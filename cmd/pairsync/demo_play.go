@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -36,8 +37,9 @@ func (p *programme) play(ctx context.Context, pause time.Duration) error {
 		if !ok {
 			return fmt.Errorf("no session of %s is booked", pair.name())
 		}
+		// What a visitor or an earlier demo did may have left nothing to do: who declined has no meeting to answer any more.
 		if err := scene.act(p.outlook, pair, session.EventID); err != nil {
-			return fmt.Errorf("acting in Outlook: %w", err)
+			p.log.InfoContext(ctx, "nothing to play", slog.String("session", session.ID), slog.Any("error", err))
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
@@ -75,6 +76,7 @@ type programme struct {
 	outlook *outlook
 	state   *demoState
 	cast    *cast
+	log     *slog.Logger
 }
 
 // book makes sure that pairsync knows everybody and that every pair has a session that is still to come and is on. What an

@@ -15,7 +15,6 @@ func TestWhatIsLinked(t *testing.T) {
 		azidentity = "github.com/Azure/"
 		natsServer = "github.com/nats-io/nats-server/"
 		testbed    = "pairsync/internal/testbed"
-		testingPkg = "testing"
 	)
 	for _, tt := range []struct {
 		pkg    string
@@ -31,7 +30,7 @@ func TestWhatIsLinked(t *testing.T) {
 		{"pairsync/internal/queue", []string{graphSDK, azidentity, natsServer}, "a client of the broker, not a broker"},
 		{"pairsync/internal/graph", []string{"github.com/jackc/", "github.com/nats-io/", "pairsync/model"}, "the client of Graph stands alone"},
 		{"pairsync/internal/simulator", []string{graphSDK, azidentity, "pairsync/internal/graph", "pairsync/model"}, "a simulator that shares the client's structs shares its mistakes"},
-		{"pairsync/cmd/pairsync", []string{testbed, testingPkg, "github.com/Shopify/toxiproxy", "github.com/getkin/", "go.uber.org/goleak", "pgregory.net/rapid"}, "test software in users' binaries"},
+		{"pairsync/cmd/pairsync", []string{testbed, "github.com/Shopify/toxiproxy", "github.com/getkin/", "go.uber.org/goleak", "pgregory.net/rapid"}, "test software in users' binaries"},
 	} {
 		t.Run(tt.pkg, func(t *testing.T) {
 			t.Parallel()

@@ -88,7 +88,7 @@ func runDoctor(ctx context.Context, cmd command, inv *invocation) error {
 		d.tell("API tokens", well("none, so the API refuses everyone; set PAIRSYNC_API_TOKENS to let the platform in"))
 	}
 
-	tenants := d.database(ctx, cfg)
+	tenants, known := d.database(ctx, cfg)
 	d.nats(ctx, cfg)
 	reg, err := ops.NewRegistry(inv.build)
 	if err != nil {
@@ -98,7 +98,7 @@ func runDoctor(ctx context.Context, cmd command, inv *invocation) error {
 	if err != nil {
 		d.tell("credential", unwell(err, "check PAIRSYNC_CLIENT_SECRET or PAIRSYNC_CLIENT_CERTIFICATE_FILE"))
 	} else {
-		d.tokens(ctx, client, tenants)
+		d.tokens(ctx, client, tenants, known)
 	}
 	d.reach(ctx, cfg)
 	d.handshake(ctx, cfg)

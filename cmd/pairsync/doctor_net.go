@@ -15,7 +15,11 @@ import (
 )
 
 // tokens asks for a token in every organisation that is meant to be connected.
-func (d *doctor) tokens(ctx context.Context, client *graph.Client, tenants []string) {
+func (d *doctor) tokens(ctx context.Context, client *graph.Client, tenants []string, known bool) {
+	if !known {
+		d.tell("sign-in", well("not tried, because the organisations are in a database that could not be read"))
+		return
+	}
 	if len(tenants) == 0 {
 		d.tell("sign-in", well("no organisation yet, so nothing to sign in to"))
 		return

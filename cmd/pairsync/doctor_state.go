@@ -11,12 +11,13 @@ import (
 	"pairsync/ops"
 )
 
-// database checks the connection and the schema, and returns the organisations that should be connected.
-func (d *doctor) database(ctx context.Context, cfg config.Config) (tenants []string) {
+// database checks the connection and the schema, and returns the organisations that should be connected, if it got to know
+// them.
+func (d *doctor) database(ctx context.Context, cfg config.Config) (tenants []string, known bool) {
 	d.check(ctx, "database", func(ctx context.Context) finding {
 		var found finding
 		err := withDatabase(ctx, cfg, func(string) {}, func(url string) error {
-			found, tenants = examine(ctx, url)
+			found, tenants, known = examine(ctx, url)
 			return nil
 		})
 		switch {
@@ -30,34 +31,33 @@ func (d *doctor) database(ctx context.Context, cfg config.Config) (tenants []str
 			return unwell(err, "check PAIRSYNC_DATABASE_URL")
 		}
 	})
-	return tenants
+	return tenants, known
 }
 
 // examine looks into a database that should be there.
-func examine(ctx context.Context, url string) (finding, []string) {
+func examine(ctx context.Context, url string) (found finding, tenants []string, known bool) {
 	pending, err := model.SchemaPending(ctx, url)
 	if err != nil {
-		return unwell(err, "check PAIRSYNC_DATABASE_URL, and that the server runs and lets this user in"), nil
+		return unwell(err, "check PAIRSYNC_DATABASE_URL, and that the server runs and lets this user in"), nil, false
 	}
 	if pending {
-		return unwell(errors.New("the schema is behind this version of pairsync"), "run pairsync migrate"), nil
+		return unwell(errors.New("the schema is behind this version of pairsync"), "run pairsync migrate"), nil, false
 	}
 	store, err := model.Open(ctx, model.Config{URL: url})
 	if err != nil {
-		return unwell(err, "check PAIRSYNC_DATABASE_URL"), nil
+		return unwell(err, "check PAIRSYNC_DATABASE_URL"), nil, false
 	}
 	defer store.Close()
 	all, err := store.Tenants(ctx)
 	if err != nil {
-		return unwell(err, "check the rights of the database user"), nil
+		return unwell(err, "check the rights of the database user"), nil, false
 	}
-	var tenants []string
 	for _, t := range all {
 		if t.Status != model.TenantDisconnected {
 			tenants = append(tenants, t.ID)
 		}
 	}
-	return well("reachable, schema up to date, %d organisations", len(all)), tenants
+	return well("reachable, schema up to date, %d organisations", len(all)), tenants, true
 }
 
 // nats checks the connection and the streams.

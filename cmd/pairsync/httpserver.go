@@ -32,8 +32,13 @@ func listen(ctx context.Context, name, setting, addr string, server *http.Server
 	return &httpServer{name: name, setting: setting, listener: listener, server: server}, nil
 }
 
-// addr returns where it listens in fact.
-func (s *httpServer) addr() string { return s.listener.Addr().String() }
+// addr returns where it listens in fact; a server that isn't there listens nowhere.
+func (s *httpServer) addr() string {
+	if s == nil {
+		return ""
+	}
+	return s.listener.Addr().String()
+}
 
 // url returns the base URL at which this machine reaches it.
 func (s *httpServer) url() string {

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -283,13 +284,11 @@ func TestAllProblemsAreReported(t *testing.T) {
 // TestServiceLinksAreTolerated sets what Kubernetes adds to every pod beside a Service called pairsync-webhook.
 func TestServiceLinksAreTolerated(t *testing.T) {
 	env := working()
-	for name, value := range map[string]string{
+	maps.Copy(env, map[string]string{
 		"SERVICE_HOST": "10.0.0.1", "SERVICE_PORT": "80", "SERVICE_PORT_HTTP": "80", "PORT": "tcp://10.0.0.1:80",
 		"PORT_80_TCP": "tcp://10.0.0.1:80", "PORT_80_TCP_PROTO": "tcp", "PORT_80_TCP_PORT": "80", "PORT_80_TCP_ADDR": "10.0.0.1",
 		"WEBHOOK_SERVICE_HOST": "10.0.0.2", "WEBHOOK_PORT": "tcp://10.0.0.2:80",
-	} {
-		env[name] = value
-	}
+	})
 	setEnvironment(t, env)
 	if _, err := Load(serveNeeds...); err != nil {
 		t.Error(err)
@@ -311,7 +310,7 @@ func TestContractNames(t *testing.T) {
 	for _, name := range names {
 		have[strings.TrimPrefix(name, "PAIRSYNC_")] = true
 	}
-	for _, name := range strings.Fields(`DATABASE_URL DATABASE_URL_FILE NATS_URL NATS_URL_FILE NATS_CREDS NATS_REPLICAS DATA_DIR PUBLIC_URL
+	for _, name := range strings.FieldsSeq(`DATABASE_URL DATABASE_URL_FILE NATS_URL NATS_URL_FILE NATS_CREDS NATS_REPLICAS DATA_DIR PUBLIC_URL
 		CONSOLE_URL WEBHOOK_ADDR CONSOLE_ADDR OPS_ADDR CLIENT_ID CLIENT_SECRET CLIENT_SECRET_FILE CLIENT_CERTIFICATE_FILE GRAPH_URL
 		AUTHORITY_URL SECRET_KEYS SECRET_KEYS_FILE API_TOKENS API_TOKENS_FILE SUBSCRIPTION_LIFETIME SWEEP_INTERVAL LOG_LEVEL LOG_FORMAT
 		CALLBACK_ALLOW_PRIVATE GRAPH_CONCURRENCY MAILBOX_CONCURRENCY SMTP_URL SMTP_URL_FILE MAIL_FROM MIGRATE`) {

@@ -47,7 +47,7 @@ func Load(needs ...Need) (Config, error) {
 
 // sweepEnvironment removes empty variables with our prefix and notes those that nobody knows.
 func sweepEnvironment(known []string, bad *problems) error {
-	for _, entry := range os.Environ() {
+	for _, entry := range os.Environ() { //nolint:forbidigo // This is the package that reads it.
 		name, value, _ := strings.Cut(entry, "=")
 		switch {
 		case !strings.HasPrefix(name, prefix+"_"):

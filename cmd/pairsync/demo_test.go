@@ -1,0 +1,80 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestDemo plays the whole demo, ends it with Ctrl-C, and starts it again on the same data.
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{
+		"PAIRSYNC_DATA_DIR":     dataDir(t),
+		"PAIRSYNC_WEBHOOK_ADDR": freeAddr(t), "PAIRSYNC_CONSOLE_ADDR": freeAddr(t), "PAIRSYNC_OPS_ADDR": freeAddr(t),
+	}
+	p := start(t, env, "demo", "--pause", "50ms")
+	p.says(t, "Your turn: open http://127.0.0.1:")
+	// Who, from, to and the lag.
+	for _, want := range []string{
+		`booked +Contoso +Ada Lovelace and Grace Hopper: `,
+		`rescheduled Contoso +Ada Lovelace moved the session of Ada Lovelace and Grace Hopper: .+ → .+\[notification, lag \d+\.\d\d s\]`,
+		`accepted +Contoso +Grace Hopper answered for .+: none → accepted +\[notification, lag \d+\.\d\d s\]`,
+		`tentative +Fabrikam +Donald Knuth answered for .+: none → tentative`,
+		`proposed +Fabrikam +Donald Knuth proposed another time: .+ → .+`,
+		`declined +Contoso +Katherine Johnson answered for .+: none → declined`,
+		`cancelled +Fabrikam +Barbara Liskov cancelled the session of Barbara Liskov and Edsger Dijkstra: .+ → off`,
+	} {
+		pattern := regexp.MustCompile(want)
+		within(t, want, p.matches(pattern))
+	}
+	first := readDemoState(t, env["PAIRSYNC_DATA_DIR"])
+	if status := p.ends(t, os.Interrupt); status != 0 {
+		t.Errorf("Ctrl-C ended it with status %d", status)
+	}
+
+	// Other ports, so that the subscriptions of before lead nowhere.
+	env["PAIRSYNC_WEBHOOK_ADDR"] = freeAddr(t)
+	p = start(t, env, "demo", "--pause", "50ms")
+	p.says(t, "Your turn: open http://127.0.0.1:")
+	within(t, "a change that came through the new door", p.matches(regexp.MustCompile(`rescheduled Contoso .+\[notification, lag`)))
+	second := readDemoState(t, env["PAIRSYNC_DATA_DIR"])
+	if second.Token != first.Token || second.WebhookURL == first.WebhookURL {
+		t.Error("the second demo has another token, or still the first one's door")
+	}
+	// The cancelled session was booked anew, the others were found again.
+	if len(first.Sessions) != 4 || len(second.Sessions) != 5 || second.Sessions[4].ID != "barbara-edsger-2" {
+		t.Errorf("the second demo has %d sessions after %d", len(second.Sessions), len(first.Sessions))
+	}
+	if n := strings.Count(p.output(), "  booked "); n != 1 {
+		t.Errorf("the second demo booked %d sessions, want 1", n)
+	}
+	if status := p.ends(t, os.Interrupt); status != 0 {
+		t.Errorf("Ctrl-C ended it with status %d", status)
+	}
+}
+
+// readDemoState reads what scripts read, and makes sure that only its owner can.
+func readDemoState(t *testing.T, dir string) demoState {
+	t.Helper()
+	path := filepath.Join(dir, "demo.json")
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("%s has mode %s", path, info.Mode())
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var state demoState
+	if err := json.Unmarshal(content, &state); err != nil {
+		t.Fatal(err)
+	}
+	return state
+}

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestServeBringsAMoveInOutlookToTheSession is the whole way with embedded parts: link, move, kill -9, move, start again,
+// every move once in the history, SIGTERM, status 0.
+func TestServeBringsAMoveInOutlookToTheSession(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	p := start(t, s.env, "serve")
+	s.ready(t)
+	tenant, session := s.link(t)
+
+	moveTo := func(by time.Duration) time.Time {
+		t.Helper()
+		if err := s.outlook.move(session.EventID, by); err != nil {
+			t.Fatal(err)
+		}
+		seen, err := s.outlook.sim.Event(session.EventID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return seen.Start
+	}
+	follows := func(want time.Time) {
+		t.Helper()
+		within(t, "the session to follow Outlook", func(ctx context.Context) (bool, error) {
+			var have apiSession
+			err := s.api.do(ctx, http.MethodGet, tenant+"/sessions/s-1", nil, &have)
+			return have.StartsAt.Equal(want), err
+		})
+	}
+	follows(moveTo(time.Hour))
+
+	p.kill(t)
+	moved := moveTo(time.Hour) // While nobody listens.
+	p = start(t, s.env, "serve")
+	s.ready(t)
+	follows(moved)
+	follows(moveTo(time.Hour))
+
+	var history struct {
+		Items []apiChange `json:"items"`
+	}
+	if err := s.api.do(t.Context(), http.MethodGet, tenant+"/sessions/s-1/changes", nil, &history); err != nil {
+		t.Fatal(err)
+	}
+	var kinds []string
+	for _, change := range history.Items {
+		kinds = append(kinds, change.Kind)
+	}
+	if diff := cmp.Diff([]string{"booked", "rescheduled", "rescheduled", "rescheduled"}, kinds); diff != "" {
+		t.Errorf("history (-want +got):\n%s", diff)
+	}
+	if status := p.ends(t, syscall.SIGTERM); status != 0 {
+		t.Errorf("SIGTERM ended it with status %d", status)
+	}
+	for _, secret := range []string{"swordfish", "the-clients-secret", s.env["PAIRSYNC_SECRET_KEYS"], "@contoso.example"} {
+		if strings.Contains(p.output(), secret) {
+			t.Errorf("%q stands in the log", secret)
+		}
+	}
+}
+
+// TestTheDoorWaitsForNATS starts the webhook role with nothing else there: it shakes hands, and answers 503 to
+// notifications.
+func TestTheDoorWaitsForNATS(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.env["PAIRSYNC_NATS_URL"] = "nats://" + freeAddr(t)
+	delete(s.env, "PAIRSYNC_CLIENT_ID")
+	delete(s.env, "PAIRSYNC_CLIENT_SECRET")
+	p := start(t, s.env, "serve", "--roles", "webhook")
+	within(t, "the process to say what is missing", func(ctx context.Context) (bool, error) {
+		names, err := s.missing(ctx, t)
+		return slices.Equal(names, []string{"nats", "webhook"}), err
+	})
+	door := "http://" + s.webhook + "/graph/notifications"
+	status, body, err := post(t, door+"?validationToken=hello%20there", "")
+	if status != http.StatusOK || body != "hello there" || err != nil {
+		t.Errorf("the handshake got %d %q, %v", status, body, err)
+	}
+	keys, err := clientStates(s.env["PAIRSYNC_SECRET_KEYS"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	const mailbox = "8f0b7c1e-4a52-4f0e-9b1d-3c2a1b0c9d8e"
+	state, err := keys.Sign(organisations()[0].tenant, mailbox)
+	if err != nil {
+		t.Fatal(err)
+	}
+	item := `{"value":[{"subscriptionId":"6f1c1f50-9b4b-4f55-9d1c-6d3a1b1c0001","changeType":"updated","clientState":"` + state +
+		`","resource":"Users/` + mailbox + `/Events/y","tenantId":"` + organisations()[0].tenant +
+		`","resourceData":{"@odata.type":"#Microsoft.Graph.Event","@odata.id":"Users/` + mailbox + `/Events/y","@odata.etag":"W/\"k\"","id":"y"}}]}`
+	if status, _, err := post(t, door, item); status != http.StatusServiceUnavailable || err != nil {
+		t.Errorf("a notification without NATS got %d, %v", status, err)
+	}
+	if status := p.ends(t, os.Interrupt); status != 0 {
+		t.Errorf("Ctrl-C ended it with status %d", status)
+	}
+}
+
+// TestWorkersWaitForTheDatabase starts the other roles without PostgreSQL; the console asks to come back.
+func TestWorkersWaitForTheDatabase(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.env["PAIRSYNC_DATABASE_URL"] = "postgres://nobody:swordfish@" + freeAddr(t) + "/none"
+	p := start(t, s.env, "serve")
+	within(t, "the process to say what is missing", func(ctx context.Context) (bool, error) {
+		names, err := s.missing(ctx, t)
+		return slices.Equal(names, []string{"console", "database", "renewer", "workers"}), err
+	})
+	if status, _, err := ask(t.Context(), t, s.api.base+"/changes"); status != http.StatusServiceUnavailable || err != nil {
+		t.Errorf("the API answers %d, %v", status, err)
+	}
+	p.says(t, "part not available")
+	if status := p.ends(t, syscall.SIGTERM); status != 0 {
+		t.Errorf("SIGTERM ended it with status %d", status)
+	}
+	if strings.Contains(p.output(), "swordfish") {
+		t.Error("a password stands in the log")
+	}
+}
+
+// TestTheSchemaIsLeftToMigrate has serve wait for a schema that it must not touch, until migrate has made it.
+func TestTheSchemaIsLeftToMigrate(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.env["PAIRSYNC_MIGRATE"] = "false"
+	p := start(t, s.env, "serve", "--roles", "console")
+	within(t, "the process to say that the schema is behind", func(ctx context.Context) (bool, error) {
+		_, body, err := ask(ctx, t, "http://"+s.ops+"/readyz")
+		return strings.Contains(body, "the schema is behind this version of pairsync; run pairsync migrate"), err
+	})
+	if status := p.ends(t, syscall.SIGTERM); status != 0 {
+		t.Errorf("SIGTERM ended it with status %d", status)
+	}
+	for _, want := range []string{"the schema is up to date now", "the schema is up to date already"} {
+		m := start(t, s.env, "migrate")
+		<-m.done
+		if m.err != nil || !strings.Contains(m.output(), want) {
+			t.Errorf("migrate said %q, %v; want %s", m.output(), m.err, want)
+		}
+	}
+	p = start(t, s.env, "serve", "--roles", "console")
+	s.ready(t)
+	if status := p.ends(t, syscall.SIGTERM); status != 0 {
+		t.Errorf("SIGTERM ended it with status %d", status)
+	}
+}
+
+// TestADirectoryIsUsedOnce starts a second process on the data of the first.
+func TestADirectoryIsUsedOnce(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	p := start(t, s.env, "serve", "--roles", "webhook")
+	s.ready(t)
+	second := start(t, map[string]string{"PAIRSYNC_DATA_DIR": s.env["PAIRSYNC_DATA_DIR"]}, "deadletters", "list")
+	<-second.done
+	if second.err == nil || !strings.Contains(second.output(), "another pairsync is using the NATS data") {
+		t.Errorf("the second said %q, %v", second.output(), second.err)
+	}
+	if status := p.ends(t, syscall.SIGTERM); status != 0 {
+		t.Errorf("SIGTERM ended it with status %d", status)
+	}
+}
+
+// TestDoctor tells a site that works from one that has nothing behind its public URL.
+func TestDoctor(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for _, want := range []struct {
+		serving bool
+		lines   []string
+		failed  bool
+	}{
+		{false, []string{"ok    configuration: ", "FAIL  database: the schema is behind", "→ run pairsync migrate", "ok    NATS: ", "ok    Microsoft Graph: ", "FAIL  public URL, notifications: ", "FAIL  public URL, lifecycle: "}, true},
+		{true, []string{"ok    database: local, and in use", "ok    NATS: in process, and in use", "ok    public URL, notifications: echoes", "ok    public URL, lifecycle: echoes"}, false},
+	} {
+		if want.serving {
+			start(t, s.env, "serve")
+			s.ready(t)
+		}
+		d := start(t, s.env, "doctor")
+		<-d.done
+		for _, line := range want.lines {
+			if !strings.Contains(d.output(), line) {
+				t.Errorf("serving %t: no line with %q in\n%s", want.serving, line, d.output())
+			}
+		}
+		if failed := d.err != nil; failed != want.failed {
+			t.Errorf("serving %t: ended with %v", want.serving, d.err)
+		}
+		if strings.Contains(d.output(), "the-clients-secret") || strings.Contains(d.output(), "swordfish") {
+			t.Error("the doctor tells secrets")
+		}
+	}
+}
