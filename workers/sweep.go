@@ -20,9 +20,12 @@ const (
 	sweepPace  = 200
 )
 
-// sweepLook is how long the sweep goes without looking when nothing seems due: what it sleeps through otherwise is a
-// session made due by somebody whose signal was lost.
-const sweepLook = 30 * time.Second
+// sweepLook is the longest time that the sweep goes without looking: hints make sessions due again without a signal, and
+// signals get lost. It is a tenth of SweepInterval where that is shorter.
+const (
+	sweepLook    = 30 * time.Second
+	sweepLookMin = 20 * time.Millisecond
+)
 
 // directory is the part of Graph that only the sweep needs; *graph.Client is one.
 type directory interface {
@@ -103,11 +106,12 @@ func (s *sweep) rest(ctx context.Context, wait time.Duration) bool {
 
 // untilDue is how long nothing will be due. The shortest answer is not zero: our clock and the database's may disagree.
 func (s *sweep) untilDue(ctx context.Context) time.Duration {
+	longest := max(min(sweepLook, s.cfg.SweepInterval/10), sweepLookMin)
 	due, some, err := s.store.NextDue(ctx)
 	if err != nil || !some {
-		return sweepLook
+		return longest
 	}
-	return min(max(time.Until(due), 20*time.Millisecond), sweepLook)
+	return min(max(time.Until(due), sweepLookMin), longest)
 }
 
 // claim takes what is due in hand and says whether there may be more.
@@ -137,10 +141,8 @@ func (s *sweep) start(ctx context.Context, tenant string, due []model.Due) {
 	s.running.Go(func() {
 		s.verify(ctx, tenant, due)
 		s.lanes.done(tenant, len(due))
-		select {
-		case s.freed <- struct{}{}:
-		default:
-		}
+		fill(s.freed)
+		fill(s.wake) // What was read is due again, maybe sooner than what the loop waits for.
 	})
 }
 

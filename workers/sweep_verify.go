@@ -112,7 +112,7 @@ func (s *sweep) mailboxID(ctx context.Context, tenant string, d model.Due, due [
 		}
 	}
 	if graph.KindOf(err) == graph.KindNotFound {
-		err = &graph.Error{Kind: graph.KindMailbox, Reason: "user_not_found", Operation: "user"}
+		err = &graph.Error{Kind: graph.KindMailbox, Reason: graph.ReasonUserNotFound, Operation: "user"}
 	}
 	s.failed(ctx, tenant, own, err)
 	return "", false

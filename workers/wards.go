@@ -12,6 +12,8 @@ import (
 type wards struct {
 	store              *model.Store
 	probeMin, probeMax time.Duration
+	// marked tells the sweep that there is a probe to come.
+	marked func()
 }
 
 // ward names a participant's mailbox.
@@ -28,6 +30,7 @@ func (w *wards) fell(ctx context.Context, who ward, t trouble) error {
 	if _, err := w.store.MailboxFailed(ctx, who.tenant, who.participant, t.status, t.reason, w.probeMin, w.probeMax); err != nil {
 		return fmt.Errorf("marking a mailbox as unreachable: %w", err)
 	}
+	w.marked()
 	return nil
 }
 

@@ -164,6 +164,8 @@ func New(cfg Config, deps Deps) (*Workers, error) {
 		patience: cfg.NotFoundRetries, confirmAfter: cfg.ConfirmAfter,
 	}
 	ill := &wards{store: deps.Store, probeMin: cfg.ProbeMin, probeMax: cfg.ProbeMax}
+	due := make(chan struct{}, 1)
+	ill.marked = func() { fill(due) }
 	w.second = newSecond(cfg.DoubtRetries, deps.Log)
 	w.reconciler = &reconciler{
 		cfg: cfg, store: deps.Store, ledger: w.ledger, reader: read, wards: ill, second: w.second,
@@ -172,7 +174,7 @@ func New(cfg Config, deps Deps) (*Workers, error) {
 	w.second.now = w.reconciler.onceMore
 	w.sweep = &sweep{
 		cfg: cfg, store: deps.Store, directory: deps.Graph, ledger: w.ledger, reader: read, gate: places, wards: ill,
-		metrics: m, log: deps.Log, wake: make(chan struct{}, 1), freed: make(chan struct{}, 1),
+		metrics: m, log: deps.Log, wake: due, freed: make(chan struct{}, 1),
 		lanes: newLanes(sweepWidth, sweepPace),
 	}
 	w.relay = &relay{
@@ -207,16 +209,19 @@ func (w *Workers) Run(ctx context.Context) error {
 	return errors.Join(err, below.Wait())
 }
 
-// listen fills wake for every signal of a channel. One that is full already says all there is to say.
+// listen fills wake for every signal of a channel.
 func (w *Workers) listen(ctx context.Context, wake chan<- struct{}, channel string) error {
-	err := w.deps.Store.Listen(ctx, func(string) {
-		select {
-		case wake <- struct{}{}:
-		default:
-		}
-	}, channel)
+	err := w.deps.Store.Listen(ctx, func(string) { fill(wake) }, channel)
 	if ctx.Err() != nil {
 		return nil
 	}
 	return err
+}
+
+// fill puts a signal into a channel of size one. One that is full already says all there is to say.
+func fill(wake chan<- struct{}) {
+	select {
+	case wake <- struct{}{}:
+	default:
+	}
 }
