@@ -184,6 +184,10 @@ func (c *Consumer) flush(ctx context.Context) {
 	_ = c.b.nc.FlushWithContext(ctx)
 }
 
+// mendAfter is how long the server gets before anything is declared anew. A stream that is made while the server still
+// clears away its predecessor of that name can end up taking no messages at all (seen with nats-server 2.15).
+const mendAfter = time.Second
+
 // mend declares the consumer anew when the server says that there is none.
 func (c *Consumer) mend(ctx context.Context) {
 	for {
@@ -192,26 +196,28 @@ func (c *Consumer) mend(ctx context.Context) {
 			return
 		case <-c.puller.lost:
 		}
-		for try := 0; ; try++ {
+		for try := 0; pause(ctx, mendAfter+backoff(try, shortestDelay, 5*time.Second)); try++ {
 			err := c.b.declare(ctx)
 			if err == nil {
 				break
 			}
-			if ctx.Err() != nil {
-				return
-			}
-			if try == 0 {
+			if try == 0 && ctx.Err() == nil {
 				c.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "queue is not available", slog.String("stream", StreamNotifications), slog.Any("error", err))
-			}
-			pause := time.NewTimer(backoff(try, shortestDelay, 5*time.Second))
-			select {
-			case <-pause.C:
-			case <-ctx.Done():
-				pause.Stop()
-				return
 			}
 		}
 		c.puller.reset()
 		c.pull()
+	}
+}
+
+// pause waits, and tells whether to go on.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }

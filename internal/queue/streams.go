@@ -76,17 +76,48 @@ func (c Config) consumers() map[string]jetstream.ConsumerConfig {
 	return map[string]jetstream.ConsumerConfig{StreamNotifications: reconcile, StreamCommands: apply}
 }
 
-// declare makes what is missing and checks what is there.
+// declare checks what is there, and only if all of it fits makes what is missing and raises what may be raised.
 func (b *Broker) declare(ctx context.Context) error {
-	for _, want := range b.cfg.streams() {
-		if err := b.declareStream(ctx, want); err != nil {
-			return err
+	for _, step := range []func(context.Context, jetstream.StreamConfig) error{b.checkStream, b.declareStream} {
+		for _, want := range b.cfg.streams() {
+			if err := step(ctx, want); err != nil {
+				return err
+			}
 		}
 	}
 	for stream, want := range b.cfg.consumers() {
 		if err := b.declareConsumer(ctx, stream, want); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// checkStream looks at the stream and its consumer; what isn't there fits.
+func (b *Broker) checkStream(ctx context.Context, want jetstream.StreamConfig) error {
+	s, err := b.js.Stream(ctx, want.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("stream %s: %w", want.Name, err)
+	}
+	if m := streamMismatch(s.CachedInfo().Config, want); m != nil {
+		return m
+	}
+	consumer, ok := b.cfg.consumers()[want.Name]
+	if !ok {
+		return nil
+	}
+	c, err := s.Consumer(ctx, consumer.Durable)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("consumer %s/%s: %w", want.Name, consumer.Durable, err)
+	}
+	if m := consumerMismatch(want.Name, c.CachedInfo().Config, consumer); m != nil {
+		return m
 	}
 	return nil
 }
@@ -102,11 +133,7 @@ func (b *Broker) declareStream(ctx context.Context, want jetstream.StreamConfig)
 	if err != nil {
 		return fmt.Errorf("stream %s: %w", want.Name, err)
 	}
-	have := s.CachedInfo().Config
-	if m := streamMismatch(have, want); m != nil {
-		return m
-	}
-	raised, changed := raiseStream(have, want)
+	raised, changed := raiseStream(s.CachedInfo().Config, want)
 	if !changed {
 		return nil
 	}
@@ -173,9 +200,6 @@ func (b *Broker) declareConsumer(ctx context.Context, stream string, want jetstr
 		return fmt.Errorf("consumer %s/%s: %w", stream, want.Durable, err)
 	}
 	have := c.CachedInfo().Config
-	if m := consumerMismatch(stream, have, want); m != nil {
-		return m
-	}
 	if have.AckWait == want.AckWait && have.MaxAckPending == want.MaxAckPending && len(have.BackOff) == 0 {
 		return nil
 	}

@@ -1,8 +1,6 @@
 package queue
 
 import (
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -75,28 +73,4 @@ func token(s string) string {
 
 func isPlain(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_'
-}
-
-// untoken undoes token.
-func untoken(t string) (string, error) {
-	if t == string(escape) {
-		return "", nil
-	}
-	var b strings.Builder
-	for i := 0; i < len(t); i++ {
-		if t[i] != escape {
-			b.WriteByte(t[i])
-			continue
-		}
-		if i+3 > len(t) {
-			return "", errors.New("an escaped byte is cut short")
-		}
-		c, err := hex.DecodeString(t[i+1 : i+3])
-		if err != nil {
-			return "", err
-		}
-		b.WriteByte(c[0])
-		i += 2
-	}
-	return b.String(), nil
 }

@@ -71,7 +71,8 @@ func (s *Server) Stop() {
 func (s *Server) Connect() *nats.Conn {
 	s.t.Helper()
 	nc, err := nats.Connect(s.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond),
-		nats.ReconnectJitter(0, 0), nats.ReconnectBufSize(-1))
+		nats.ReconnectJitter(0, 0), nats.ReconnectBufSize(-1),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // The client would print what a break looks like.
 	if err != nil {
 		s.t.Fatalf("testbed: %v", err)
 	}
