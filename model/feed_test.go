@@ -11,9 +11,9 @@ import (
 	"pairsync/model"
 )
 
-func withTimeout(t testing.TB, d time.Duration) (context.Context, context.CancelFunc) {
-	t.Helper()
-	return context.WithTimeout(t.Context(), d)
+func withTimeout(tb testing.TB, d time.Duration) (context.Context, context.CancelFunc) {
+	tb.Helper()
+	return context.WithTimeout(tb.Context(), d)
 }
 
 // TestFeedSkipsNothing: while many commit at the same time, whoever reads on from the last cursor that they saw has in the end
@@ -57,6 +57,7 @@ func TestFeedSkipsNothing(t *testing.T) {
 
 // follow reads the feed until all is written and read, and holds it against the table.
 func (b *bed) follow(ctx context.Context, t *testing.T, limit int, done <-chan struct{}) {
+	t.Helper()
 	var seen []int64
 	versions := map[string]int64{}
 	for last := int64(0); ; {
@@ -85,17 +86,9 @@ func (b *bed) follow(ctx context.Context, t *testing.T, limit int, done <-chan s
 			break
 		}
 	}
-	rows, err := b.db.Query(ctx, "SELECT array_agg(cursor ORDER BY cursor) FROM changes")
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	defer rows.Close()
 	var all []int64
-	for rows.Next() {
-		if err := rows.Scan(&all); err != nil {
-			t.Error(err)
-		}
+	if err := b.db.QueryRow(ctx, "SELECT array_agg(cursor ORDER BY cursor) FROM changes").Scan(&all); err != nil {
+		t.Error(err)
 	}
 	if !slices.Equal(seen, all) {
 		t.Errorf("a reader of %d at a time saw %d changes of %d", limit, len(seen), len(all))

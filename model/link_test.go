@@ -212,7 +212,7 @@ func TestTied(t *testing.T) {
 		s := b.link(t, linkOf(id))
 		o := eventOf(s, 1)
 		if id != "one" {
-			o.SeriesMasterID, o.OriginalStart = "series", ptr(tomorrow(9))
+			o.SeriesMasterID, o.OriginalStart = "series", new(tomorrow(9))
 		}
 		b.commit(t, reading(s, o))
 	}

@@ -71,11 +71,7 @@ func (s *Store) listenOnce(ctx context.Context, channels []string, fn func(paylo
 // watch waits on a connection until it breaks, which is the error, or until ctx ends, which is nil.
 func watch(ctx context.Context, conn *pgx.Conn, fn func(payload string)) error {
 	for ctx.Err() == nil {
-		err := waitOnce(ctx, conn, fn)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
+		if err := waitOnce(ctx, conn, fn); err != nil && ctx.Err() == nil {
 			return err
 		}
 	}

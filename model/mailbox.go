@@ -85,7 +85,7 @@ func (s *Store) MailboxHealed(ctx context.Context, tenant, participant string) (
 		if was.MailboxStatus == string(MailboxUnknown) {
 			return nil
 		}
-		if _, err := s.sweepOrganizer(ctx, tx, tenant, participant, CauseSweep); err != nil {
+		if _, err := s.sweepOrganizers(ctx, tx, tenant, []string{participant}, CauseSweep); err != nil {
 			return err
 		}
 		return s.wakeSubscription(ctx, tx, tenant, participant)

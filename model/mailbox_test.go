@@ -8,21 +8,21 @@ import (
 )
 
 // fail notes a failure of Ada's mailbox, with tries after one minute up to ten.
-func (b *bed) fail(t testing.TB, reason string) (changed bool) {
-	t.Helper()
-	changed, err := b.MailboxFailed(t.Context(), "t", "p-1", model.MailboxUnreachable, reason, time.Minute, 10*time.Minute)
+func (b *bed) fail(tb testing.TB, reason string) (changed bool) {
+	tb.Helper()
+	changed, err := b.MailboxFailed(tb.Context(), "t", "p-1", model.MailboxUnreachable, reason, time.Minute, 10*time.Minute)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return changed
 }
 
 // within says whether the next try is due in about d.
-func (b *bed) within(t testing.TB, what string, d time.Duration) {
-	t.Helper()
-	at, ok := b.nextDue(t)
+func (b *bed) within(tb testing.TB, what string, d time.Duration) {
+	tb.Helper()
+	at, ok := b.nextDue(tb)
 	if left := time.Until(at); !ok || left > d+time.Second || left < d-10*time.Second {
-		t.Errorf("%s: next try in %v, want %v", what, left, d)
+		tb.Errorf("%s: next try in %v, want %v", what, left, d)
 	}
 }
 
@@ -51,10 +51,10 @@ func TestMailboxFailed(t *testing.T) {
 		}
 	}
 	b.within(t, "the same failure through other sessions", time.Minute)
-	for _, want := range []time.Duration{2, 4, 8, 10, 10} {
+	for _, minutes := range []int{2, 4, 8, 10, 10} {
 		b.exec(t, "UPDATE participants SET mailbox_probe_at = now() - interval '1 second' WHERE id = 'p-1'")
 		b.fail(t, "access_denied")
-		b.within(t, "a try that failed", want*time.Minute)
+		b.within(t, "a try that failed", time.Duration(minutes)*time.Minute)
 	}
 	if !b.fail(t, "mailbox_not_enabled") {
 		t.Error("another reason is no news")

@@ -38,7 +38,7 @@ func (d *difference) answer(a Attendee, was RSVP, moved bool) {
 		return
 	}
 	kind := KindRSVPChanged
-	if now.ProposedStart != nil && !(sameTime(was.ProposedStart, now.ProposedStart) && sameTime(was.ProposedEnd, now.ProposedEnd)) {
+	if now.ProposedStart != nil && !was.proposesLike(now) {
 		kind = KindTimeProposed
 	}
 	d.add(kind, fields{"rsvp": was}, fields{"rsvp": now}, a.Participant)
@@ -76,8 +76,11 @@ func invited(observed []ObservedAttendee, email string) bool {
 }
 
 func (r RSVP) equal(other RSVP) bool {
-	return r.Response == other.Response && sameTime(r.RespondedAt, other.RespondedAt) &&
-		sameTime(r.ProposedStart, other.ProposedStart) && sameTime(r.ProposedEnd, other.ProposedEnd)
+	return r.Response == other.Response && sameTime(r.RespondedAt, other.RespondedAt) && r.proposesLike(other)
+}
+
+func (r RSVP) proposesLike(other RSVP) bool {
+	return sameTime(r.ProposedStart, other.ProposedStart) && sameTime(r.ProposedEnd, other.ProposedEnd)
 }
 
 func sameTime(a, b *time.Time) bool {

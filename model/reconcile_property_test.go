@@ -54,7 +54,7 @@ func step(t *rapid.T, o model.Observation, now time.Time) model.Observation {
 		o.StartsAt = at(rapid.IntRange(9, 12).Draw(t, "hour"), 0)
 		o.EndsAt = o.StartsAt.Add(30 * time.Minute)
 		for i := range o.Attendees {
-			o.Attendees[i].RSVP = model.RSVP{Response: model.ResponseNone, RespondedAt: ptr(time.Date(4501, 1, 1, 0, 0, 0, 0, time.UTC))}
+			o.Attendees[i].RSVP = model.RSVP{Response: model.ResponseNone, RespondedAt: new(time.Date(4501, 1, 1, 0, 0, 0, 0, time.UTC))}
 		}
 	case 1:
 		o.Cancelled = !o.Cancelled

@@ -15,8 +15,6 @@ func at(hour, minute int) time.Time {
 	return time.Date(2030, time.May, 6, hour, minute, 0, 0, time.UTC)
 }
 
-func ptr[T any](v T) *T { return &v }
-
 func accepted(t time.Time) model.RSVP {
 	return model.RSVP{Response: model.ResponseAccepted, RespondedAt: &t}
 }
@@ -37,8 +35,8 @@ func stored() model.Session {
 		Tenant: "t", ID: "s", Status: model.SessionScheduled, Organizer: "p-1",
 		StartsAt: at(9, 0), EndsAt: at(9, 30), TimeZone: "Europe/Berlin", JoinURL: "https://teams.example/1",
 		Attendees: []model.Attendee{{Participant: "p-2", Email: "grace@contoso.example", RSVP: noAnswer}},
-		EventID:   "AAk1", ICalUID: "uid-1", ChangeKey: "k1", LastModifiedAt: ptr(at(7, 0)), ReadAt: ptr(at(8, 0)),
-		State: model.OutlookInSync, Version: 4, VerifiedAt: ptr(at(8, 0)),
+		EventID:   "AAk1", ICalUID: "uid-1", ChangeKey: "k1", LastModifiedAt: new(at(7, 0)), ReadAt: new(at(8, 0)),
+		State: model.OutlookInSync, Version: 4, VerifiedAt: new(at(8, 0)),
 	}
 }
 
@@ -130,7 +128,7 @@ func TestReconcileTells(t *testing.T) {
 		},
 		"moved, and the answer with it reset to year 4501": {
 			session(withAnswer(accepted(at(7, 0)))),
-			observed(all(toTen, answer(model.RSVP{Response: model.ResponseNone, RespondedAt: ptr(time.Date(4501, 1, 1, 0, 0, 0, 0, time.UTC))}))),
+			observed(all(toTen, answer(model.RSVP{Response: model.ResponseNone, RespondedAt: new(time.Date(4501, 1, 1, 0, 0, 0, 0, time.UTC))}))),
 			[]told{{model.KindRescheduled, "", nineToHalfPast, tenToHalfPast}},
 		},
 		"moved, and answered again since": {

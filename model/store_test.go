@@ -23,60 +23,57 @@ type bed struct {
 	db *pgxpool.Pool
 }
 
-func newBed(t testing.TB) *bed {
-	t.Helper()
-	url := testbed.DatabaseURL(t)
-	ctx := t.Context()
-	if err := model.Migrate(ctx, url); err != nil {
-		t.Fatal(err)
-	}
+func newBed(tb testing.TB) *bed {
+	tb.Helper()
+	url := testbed.DatabaseURL(tb)
+	ctx := tb.Context()
 	store, err := model.Open(ctx, model.Config{URL: url})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(store.Close)
+	tb.Cleanup(store.Close)
 	db, err := pgxpool.New(ctx, url)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(db.Close)
+	tb.Cleanup(db.Close)
 	b := &bed{store, url, db}
-	b.tenant(t, "t")
+	b.tenant(tb, "t")
 	return b
 }
 
 // tenant adds an organisation with the three people.
-func (b *bed) tenant(t testing.TB, id string) {
-	t.Helper()
-	if _, _, err := b.PutTenant(t.Context(), model.Tenant{ID: id, Name: "Contoso", OwnerEmail: "it@contoso.example", Method: model.MethodDomainWide}); err != nil {
-		t.Fatal(err)
+func (b *bed) tenant(tb testing.TB, id string) {
+	tb.Helper()
+	if _, _, err := b.PutTenant(tb.Context(), model.Tenant{ID: id, Name: "Contoso", OwnerEmail: "it@contoso.example", Method: model.MethodDomainWide}); err != nil {
+		tb.Fatal(err)
 	}
 	for i, name := range []string{"ada", "grace", "joan"} {
-		b.participant(t, id, fmt.Sprintf("p-%d", i+1), name+"@contoso.example")
+		b.participant(tb, id, fmt.Sprintf("p-%d", i+1), name+"@contoso.example")
 	}
 }
 
-func (b *bed) participant(t testing.TB, tenant, id, email string) {
-	t.Helper()
-	if _, _, err := b.PutParticipant(t.Context(), model.Participant{Tenant: tenant, ID: id, Email: email}); err != nil {
-		t.Fatal(err)
+func (b *bed) participant(tb testing.TB, tenant, id, email string) {
+	tb.Helper()
+	if _, _, err := b.PutParticipant(tb.Context(), model.Participant{Tenant: tenant, ID: id, Email: email}); err != nil {
+		tb.Fatal(err)
 	}
 }
 
 // exec runs a statement of the test's own.
-func (b *bed) exec(t testing.TB, sql string, args ...any) {
-	t.Helper()
-	if _, err := b.db.Exec(t.Context(), sql, args...); err != nil {
-		t.Fatal(err)
+func (b *bed) exec(tb testing.TB, sql string) {
+	tb.Helper()
+	if _, err := b.db.Exec(tb.Context(), sql); err != nil {
+		tb.Fatal(err)
 	}
 }
 
 // number reads one number.
-func (b *bed) number(t testing.TB, sql string, args ...any) int64 {
-	t.Helper()
+func (b *bed) number(tb testing.TB, sql string) int64 {
+	tb.Helper()
 	var n int64
-	if err := b.db.QueryRow(t.Context(), sql, args...).Scan(&n); err != nil {
-		t.Fatal(err)
+	if err := b.db.QueryRow(tb.Context(), sql).Scan(&n); err != nil {
+		tb.Fatal(err)
 	}
 	return n
 }
@@ -94,11 +91,11 @@ func linkOf(id string) model.Link {
 	}
 }
 
-func (b *bed) link(t testing.TB, l model.Link) model.Session {
-	t.Helper()
-	s, created, err := b.LinkSession(t.Context(), l)
+func (b *bed) link(tb testing.TB, l model.Link) model.Session {
+	tb.Helper()
+	s, created, err := b.LinkSession(tb.Context(), l)
 	if err != nil || !created {
-		t.Fatalf("linking %s: created %v, %v", l.ID, created, err)
+		tb.Fatalf("linking %s: created %v, %v", l.ID, created, err)
 	}
 	return s
 }
@@ -130,26 +127,26 @@ func reading(s model.Session, o model.Observation) model.Reading {
 }
 
 // commit commits one reading, which must go well.
-func (b *bed) commit(t testing.TB, r model.Reading) model.Outcome {
-	t.Helper()
-	out, err := b.Commit(t.Context(), []model.Reading{r})
+func (b *bed) commit(tb testing.TB, r model.Reading) model.Outcome {
+	tb.Helper()
+	out, err := b.Commit(tb.Context(), []model.Reading{r})
 	if err != nil || out[0].Err != nil {
-		t.Fatalf("committing: %v, %v", err, out)
+		tb.Fatalf("committing: %v, %v", err, out)
 	}
 	return out[0]
 }
 
 // settle brings a new session through its first reading.
-func (b *bed) settle(t testing.TB, s model.Session) model.Session {
-	t.Helper()
-	return b.commit(t, reading(s, eventOf(s, 1))).Session
+func (b *bed) settle(tb testing.TB, s model.Session) model.Session {
+	tb.Helper()
+	return b.commit(tb, reading(s, eventOf(s, 1))).Session
 }
 
-func (b *bed) session(t testing.TB, id string) model.Session {
-	t.Helper()
-	s, err := b.Session(t.Context(), "t", id)
+func (b *bed) session(tb testing.TB, id string) model.Session {
+	tb.Helper()
+	s, err := b.Session(tb.Context(), "t", id)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }
@@ -170,10 +167,10 @@ func ids(sessions []model.Session) []string {
 	return all
 }
 
-func equal(t testing.TB, what string, got, want any) {
-	t.Helper()
+func equal(tb testing.TB, what string, got, want any) {
+	tb.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", what, diff)
+		tb.Errorf("%s (-want +got):\n%s", what, diff)
 	}
 }
 
@@ -235,27 +232,27 @@ func TestTimesAreUTC(t *testing.T) {
 	}
 }
 
-func notFound(t testing.TB, err error, thing, id string) {
-	t.Helper()
+func notFound(tb testing.TB, err error, thing, id string) {
+	tb.Helper()
 	m, ok := errors.AsType[*model.MissingError](err)
 	if !errors.Is(err, model.ErrNotFound) || !ok || m.Thing != thing || m.ID != id {
-		t.Errorf("error %v, want %s %s not found", err, thing, id)
+		tb.Errorf("error %v, want %s %s not found", err, thing, id)
 	}
 }
 
 // lockRow holds a row lock of a session on a connection of its own until the returned function is called.
-func (b *bed) lockRow(t testing.TB, id string) (release func()) {
-	t.Helper()
-	tx, err := b.db.Begin(t.Context())
+func (b *bed) lockRow(tb testing.TB, id string) (release func()) {
+	tb.Helper()
+	tx, err := b.db.Begin(tb.Context())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	if _, err := tx.Exec(t.Context(), "SELECT 1 FROM sessions WHERE tenant = 't' AND id = $1 FOR UPDATE", id); err != nil {
-		t.Fatal(err)
+	if _, err := tx.Exec(tb.Context(), "SELECT 1 FROM sessions WHERE tenant = 't' AND id = $1 FOR UPDATE", id); err != nil {
+		tb.Fatal(err)
 	}
 	return func() {
-		if err := tx.Rollback(context.WithoutCancel(t.Context())); err != nil && !errors.Is(err, pgx.ErrTxClosed) {
-			t.Error(err)
+		if err := tx.Rollback(context.WithoutCancel(tb.Context())); err != nil && !errors.Is(err, pgx.ErrTxClosed) {
+			tb.Error(err)
 		}
 	}
 }

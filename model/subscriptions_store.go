@@ -62,7 +62,7 @@ func (s *Store) SaveSubscription(ctx context.Context, sub Subscription) error {
 		ClientState: sub.ClientState, State: string(sub.State), Reason: sub.Reason,
 		ExpiresAt: nullTime(sub.ExpiresAt), GrantedAt: nullTime(sub.GrantedAt),
 		ReauthorizedAt: nullTime(sub.ReauthorizedAt), RenewedAt: nullTime(sub.RenewedAt),
-		Lifecycle: string(sub.Lifecycle), Silent: sub.Silent, Attempts: int32(min(sub.Attempts, 1<<30)), DueAt: sub.DueAt,
+		Lifecycle: string(sub.Lifecycle), Silent: sub.Silent, Attempts: int64(sub.Attempts), DueAt: sub.DueAt,
 	})
 	if violates(err, codeForeignKeyViolation, "subscriptions_tenant_participant_fkey") {
 		return &MissingError{Thing: ThingParticipant, ID: sub.Participant}

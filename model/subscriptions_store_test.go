@@ -10,37 +10,36 @@ import (
 )
 
 // claim claims every subscription that is due, for a minute.
-func (b *bed) claim(t testing.TB) []model.Subscription {
-	t.Helper()
-	due, err := b.SubscriptionsDue(t.Context(), 100, time.Minute)
+func (b *bed) claim(tb testing.TB) []model.Subscription {
+	tb.Helper()
+	due, err := b.SubscriptionsDue(tb.Context(), 100, time.Minute)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return due
 }
 
 // activate saves a subscription as Graph granted it, due in an hour.
-func (b *bed) activate(t testing.TB, s model.Subscription, expires time.Time) model.Subscription {
-	t.Helper()
+func (b *bed) activate(tb testing.TB, s model.Subscription, expires time.Time) {
+	tb.Helper()
 	s.GraphID, s.ClientState, s.State = "graph-"+s.Participant, "proof", model.SubscriptionActive
 	s.ExpiresAt, s.GrantedAt, s.DueAt = expires, time.Now(), time.Now().Add(time.Hour)
 	s.Lifecycle, s.Silent = "", false
-	b.save(t, s)
-	return s
+	b.save(tb, s)
 }
 
-func (b *bed) save(t testing.TB, s model.Subscription) {
-	t.Helper()
-	if err := b.SaveSubscription(t.Context(), s); err != nil {
-		t.Fatal(err)
+func (b *bed) save(tb testing.TB, s model.Subscription) {
+	tb.Helper()
+	if err := b.SaveSubscription(tb.Context(), s); err != nil {
+		tb.Fatal(err)
 	}
 }
 
-func (b *bed) nextSubscription(t testing.TB) (time.Time, bool) {
-	t.Helper()
-	at, ok, err := b.NextSubscriptionDue(t.Context())
+func (b *bed) nextSubscription(tb testing.TB) (time.Time, bool) {
+	tb.Helper()
+	at, ok, err := b.NextSubscriptionDue(tb.Context())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return at, ok
 }
@@ -97,18 +96,18 @@ func TestLeaseEnds(t *testing.T) {
 }
 
 // claimed waits until exactly one subscription can be claimed.
-func (b *bed) claimed(t testing.TB, what string) model.Subscription {
-	t.Helper()
+func (b *bed) claimed(tb testing.TB, what string) model.Subscription {
+	tb.Helper()
 	var due []model.Subscription
-	testbed.Eventually(t, what, func(ctx context.Context) bool {
+	testbed.Eventually(tb, what, func(ctx context.Context) bool {
 		var err error
 		if due, err = b.SubscriptionsDue(ctx, 10, time.Minute); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		return len(due) > 0
 	})
 	if len(due) != 1 {
-		t.Fatalf("due: %+v", due)
+		tb.Fatalf("due: %+v", due)
 	}
 	return due[0]
 }
@@ -218,7 +217,7 @@ func TestLifecycleReceived(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBed(t)
-			b.mailbox(t, "p-1", "mailbox-1")
+			b.resolved(t)
 			b.link(t, linkOf("s"))
 			b.activate(t, b.claim(t)[0], tomorrow(20))
 			for _, ev := range tt.events {
@@ -244,7 +243,7 @@ func TestLifecycleReceived(t *testing.T) {
 func TestLifecycleWhileRenewing(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
-	b.mailbox(t, "p-1", "mailbox-1")
+	b.resolved(t)
 	b.link(t, linkOf("s"))
 	b.activate(t, b.claim(t)[0], tomorrow(20))
 	receive := func() {
@@ -276,10 +275,11 @@ func TestLifecycleWhileRenewing(t *testing.T) {
 	}
 }
 
-func (b *bed) mailbox(t testing.TB, participant, id string) {
-	t.Helper()
-	if err := b.SetMailboxID(t.Context(), "t", participant, id); err != nil {
-		t.Fatal(err)
+// resolved notes the mailbox of Ada, which is mailbox-1.
+func (b *bed) resolved(tb testing.TB) {
+	tb.Helper()
+	if err := b.SetMailboxID(tb.Context(), "t", "p-1", "mailbox-1"); err != nil {
+		tb.Fatal(err)
 	}
 }
 
@@ -334,17 +334,15 @@ func TestMarkSilent(t *testing.T) {
 func TestSaveSubscriptionKeepsEverything(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
-	b.mailbox(t, "p-1", "mailbox-1")
+	b.resolved(t)
 	b.link(t, linkOf("s"))
-	s := b.claim(t)[0]
+	b.claim(t)
 	day := time.Now().UTC().Truncate(time.Microsecond).Add(-time.Hour)
 	want := model.Subscription{
 		Tenant: "t", Participant: "p-1", Email: "ada@contoso.example", MailboxID: "mailbox-1", GraphID: "g", ClientState: "proof",
-		State: model.SubscriptionFailing, Reason: "throttled", ExpiresAt: day, GrantedAt: day.Add(1), ReauthorizedAt: day.Add(2000),
+		State: model.SubscriptionFailing, Reason: "throttled", ExpiresAt: day, GrantedAt: day, ReauthorizedAt: day.Add(2000),
 		RenewedAt: day.Add(3000), Lifecycle: model.LifecycleMissed, Silent: true, Wanted: true, Attempts: 7, DueAt: day.Add(4000),
 	}
-	want.GrantedAt = day
-	s = want
-	b.save(t, s)
+	b.save(t, want)
 	equal(t, "subscription", b.claim(t), []model.Subscription{want})
 }

@@ -25,9 +25,9 @@ type Due struct {
 // for the length of the lease. A claim ends with a reading (Commit), MailboxFailed or PostponeVerify; when none of them comes,
 // the session is due again after the lease. Cancelled sessions are due too: they may be reinstated.
 func (s *Store) ClaimDue(ctx context.Context, limit int, lease time.Duration) ([]Due, error) {
-	claimed := make([]Due, 0, page(limit))
-	for len(claimed) < int(page(limit)) {
-		count := page(limit) - int32(len(claimed))
+	var claimed []Due
+	for left := page(limit); left > 0; {
+		count := left
 		rows, err := s.q.ClaimDue(ctx, s.pool, dbsql.ClaimDueParams{Count: count, Lease: lease})
 		if err != nil {
 			return nil, fmt.Errorf("claiming due sessions: %w", err)
@@ -41,9 +41,10 @@ func (s *Store) ClaimDue(ctx context.Context, limit int, lease time.Duration) ([
 				return nil, err
 			}
 			claimed = append(claimed, due)
+			left--
 		}
 		if len(rows) < int(count) {
-			break
+			break // Nothing more is due.
 		}
 	}
 	return claimed, nil
@@ -104,14 +105,8 @@ func (s *Store) SweepMailbox(ctx context.Context, tenant, mailboxID string, caus
 		if err != nil {
 			return fmt.Errorf("looking up the mailbox: %w", err)
 		}
-		for _, organizer := range organizers {
-			count, err := s.sweepOrganizer(ctx, tx, tenant, organizer, cause)
-			if err != nil {
-				return err
-			}
-			n += count
-		}
-		return nil
+		n, err = s.sweepOrganizers(ctx, tx, tenant, organizers, cause)
+		return err
 	})
 	if err != nil {
 		return 0, err
@@ -119,9 +114,11 @@ func (s *Store) SweepMailbox(ctx context.Context, tenant, mailboxID string, caus
 	return n, nil
 }
 
-func (s *Store) sweepOrganizer(ctx context.Context, tx pgx.Tx, tenant, organizer string, cause Cause) (int, error) {
-	n, err := s.q.SweepOrganizer(ctx, tx, dbsql.SweepOrganizerParams{
-		Tenant: tenant, Organizer: organizer, Cause: string(cause),
+func (s *Store) sweepOrganizers(
+	ctx context.Context, tx pgx.Tx, tenant string, organizers []string, cause Cause,
+) (int, error) {
+	n, err := s.q.SweepOrganizers(ctx, tx, dbsql.SweepOrganizersParams{
+		Tenant: tenant, Organizers: organizers, Cause: string(cause),
 	})
 	if err != nil {
 		return 0, fmt.Errorf("making sessions due: %w", err)

@@ -12,11 +12,11 @@ import (
 )
 
 // due claims every session that is due, for a minute.
-func (b *bed) due(t testing.TB) []model.Due {
-	t.Helper()
-	due, err := b.ClaimDue(t.Context(), 100, time.Minute)
+func (b *bed) due(tb testing.TB) []model.Due {
+	tb.Helper()
+	due, err := b.ClaimDue(tb.Context(), 100, time.Minute)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return due
 }
@@ -30,11 +30,11 @@ func dueIDs(due []model.Due) []string {
 	return all
 }
 
-func (b *bed) nextDue(t testing.TB) (time.Time, bool) {
-	t.Helper()
-	at, ok, err := b.NextDue(t.Context())
+func (b *bed) nextDue(tb testing.TB) (time.Time, bool) {
+	tb.Helper()
+	at, ok, err := b.NextDue(tb.Context())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return at, ok
 }
@@ -42,7 +42,7 @@ func (b *bed) nextDue(t testing.TB) (time.Time, bool) {
 func TestClaimDue(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
-	b.mailbox(t, "p-1", "mailbox-1")
+	b.resolved(t)
 	if _, ok := b.nextDue(t); ok {
 		t.Error("something is due")
 	}
@@ -148,7 +148,7 @@ func TestCancelledSessionsAreSwept(t *testing.T) {
 func TestSweepMailbox(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
-	b.mailbox(t, "p-1", "mailbox-1")
+	b.resolved(t)
 	for i := range 45 {
 		l := linkOf(fmt.Sprintf("s%02d", i))
 		l.StartsAt, l.EndsAt = tomorrow(9).Add(time.Duration(i)*time.Hour), tomorrow(10).Add(time.Duration(i)*time.Hour)
@@ -177,7 +177,7 @@ func TestSweepMailbox(t *testing.T) {
 func TestReadingThatBeganBeforeTheRequest(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
-	b.mailbox(t, "p-1", "mailbox-1")
+	b.resolved(t)
 	s := b.settle(t, b.link(t, linkOf("s")))
 	underWay := reading(s, eventOf(s, 2))
 	underWay.Observation.ReadAt = time.Now().Add(-time.Second)

@@ -134,7 +134,7 @@ CREATE TABLE subscriptions (
     renewed_at      timestamptz,
     lifecycle       text        NOT NULL DEFAULT '',
     silent          boolean     NOT NULL DEFAULT false,
-    attempts        integer     NOT NULL DEFAULT 0,
+    attempts        bigint      NOT NULL DEFAULT 0,
     due_at          timestamptz NOT NULL DEFAULT now(),
     -- When the last upcoming session ends, as far as is known: never later than the truth, so that looking again at
     -- that time finds a subscription which is not wanted any more. Null when there is no such session.

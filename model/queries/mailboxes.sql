@@ -27,10 +27,10 @@ UPDATE sessions s SET
 FROM locked l WHERE s.tenant = l.tenant AND s.id = l.id;
 
 -- Sessions that start soonest come first; a large calendar is spread over up to ten seconds.
--- name: SweepOrganizer :execrows
+-- name: SweepOrganizers :execrows
 WITH locked AS (
     SELECT s.tenant, s.id, s.starts_at FROM sessions s
-    WHERE s.tenant = @tenant AND s.organizer = @organizer AND s.ends_at > now() AND s.event_id IS NOT NULL
+    WHERE s.tenant = @tenant AND s.organizer = ANY (@organizers::text[]) AND s.ends_at > now() AND s.event_id IS NOT NULL
     ORDER BY s.tenant, s.id
     FOR NO KEY UPDATE
 ), ranked AS (

@@ -143,10 +143,10 @@ func (q *Queries) SetMailbox(ctx context.Context, db DBTX, arg SetMailboxParams)
 	return err
 }
 
-const sweepOrganizer = `-- name: SweepOrganizer :execrows
+const sweepOrganizers = `-- name: SweepOrganizers :execrows
 WITH locked AS (
     SELECT s.tenant, s.id, s.starts_at FROM sessions s
-    WHERE s.tenant = $2 AND s.organizer = $3 AND s.ends_at > now() AND s.event_id IS NOT NULL
+    WHERE s.tenant = $2 AND s.organizer = ANY ($3::text[]) AND s.ends_at > now() AND s.event_id IS NOT NULL
     ORDER BY s.tenant, s.id
     FOR NO KEY UPDATE
 ), ranked AS (
@@ -158,15 +158,15 @@ UPDATE sessions s SET
 FROM ranked r WHERE s.tenant = r.tenant AND s.id = r.id
 `
 
-type SweepOrganizerParams struct {
-	Cause     string
-	Tenant    string
-	Organizer string
+type SweepOrganizersParams struct {
+	Cause      string
+	Tenant     string
+	Organizers []string
 }
 
 // Sessions that start soonest come first; a large calendar is spread over up to ten seconds.
-func (q *Queries) SweepOrganizer(ctx context.Context, db DBTX, arg SweepOrganizerParams) (int64, error) {
-	result, err := db.Exec(ctx, sweepOrganizer, arg.Cause, arg.Tenant, arg.Organizer)
+func (q *Queries) SweepOrganizers(ctx context.Context, db DBTX, arg SweepOrganizersParams) (int64, error) {
+	result, err := db.Exec(ctx, sweepOrganizers, arg.Cause, arg.Tenant, arg.Organizers)
 	if err != nil {
 		return 0, err
 	}

@@ -85,7 +85,7 @@ type Subscription struct {
 	RenewedAt      *time.Time
 	Lifecycle      string
 	Silent         bool
-	Attempts       int32
+	Attempts       int64
 	DueAt          time.Time
 	WantedUntil    *time.Time
 	ClaimedUntil   *time.Time

@@ -1,3 +1,5 @@
+// Package dbsql holds the statements of the queries folder as sqlc generates them from their text and the migrations, and, by
+// hand, how some of them are sent together. Only package model may know a column.
 package dbsql
 
 import "github.com/jackc/pgx/v5"

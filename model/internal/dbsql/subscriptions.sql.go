@@ -277,7 +277,7 @@ type SaveSubscriptionParams struct {
 	RenewedAt      *time.Time
 	Lifecycle      string
 	Silent         bool
-	Attempts       int32
+	Attempts       int64
 	DueAt          time.Time
 }
 
