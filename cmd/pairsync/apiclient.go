@@ -112,22 +112,14 @@ var errStreamEnded = errors.New("the stream has ended")
 // by itself, where it left off, when the connection is lost.
 func (c *apiClient) stream(ctx context.Context, opened func(), each func(apiChange)) error {
 	var cursor string
-	for {
+	for ctx.Err() == nil {
 		err := c.streamOnce(ctx, &cursor, opened, each)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil && !errors.Is(err, errStreamEnded) {
+		if !errors.Is(err, errStreamEnded) {
 			return err
 		}
-		timer := time.NewTimer(time.Second)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return nil
-		}
+		pausing(ctx, time.Second)
 	}
+	return nil
 }
 
 // streamOnce reads one connection's share and moves the cursor along.

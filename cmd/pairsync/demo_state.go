@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -76,7 +77,7 @@ func loadDemoState(dataDir string) (*demoState, error) {
 // save writes the file so that a reader sees the old one or the new one.
 func (d *demoState) save() error {
 	d.Pid = os.Getpid()
-	content, err := json.MarshalIndent(d, "", "  ")
+	content, err := json.MarshalIndent(d, "", "  ") //nolint:gosec // The demo's own secrets, for the demo's owner.
 	if err != nil {
 		return fmt.Errorf("encoding the state of the demo: %w", err)
 	}
@@ -92,9 +93,9 @@ func (d *demoState) save() error {
 
 // latest returns the session that was booked last for a pair.
 func (d *demoState) latest(pair string) (demoSession, bool) {
-	for i := len(d.Sessions) - 1; i >= 0; i-- {
-		if d.Sessions[i].Pair == pair {
-			return d.Sessions[i], true
+	for _, s := range slices.Backward(d.Sessions) {
+		if s.Pair == pair {
+			return s, true
 		}
 	}
 	return demoSession{}, false

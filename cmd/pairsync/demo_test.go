@@ -35,6 +35,7 @@ func TestDemo(t *testing.T) {
 	if status := p.ends(t, os.Interrupt); status != 0 {
 		t.Errorf("Ctrl-C ended it with status %d", status)
 	}
+	leftovers(t, env["PAIRSYNC_DATA_DIR"])
 
 	// Other ports, so that the subscriptions of before lead nowhere.
 	env["PAIRSYNC_WEBHOOK_ADDR"] = freeAddr(t)

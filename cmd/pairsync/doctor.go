@@ -43,18 +43,18 @@ type doctor struct {
 	failed bool
 }
 
-// check runs one check and returns whether all is well.
-func (d *doctor) check(ctx context.Context, name string, run func(context.Context) finding) bool {
+// check runs one check, which gets a minute.
+func (d *doctor) check(ctx context.Context, name string, run func(context.Context) finding) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	return d.tell(name, run(ctx))
+	d.tell(name, run(ctx))
 }
 
 // tell writes the line of a check.
-func (d *doctor) tell(name string, f finding) bool {
+func (d *doctor) tell(name string, f finding) {
 	if f.err == nil {
 		d.inv.say("ok    %s: %s", name, oneLine(f.detail))
-		return true
+		return
 	}
 	d.failed = true
 	line := oneLine(f.err.Error())
@@ -62,7 +62,6 @@ func (d *doctor) tell(name string, f finding) bool {
 		line += " → " + f.mend
 	}
 	d.inv.say("FAIL  %s: %s", name, line)
-	return false
 }
 
 // oneLine makes one line of a text of many.

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
+	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
@@ -11,6 +14,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"pairsync/internal/embedded"
 )
 
 // TestServeBringsAMoveInOutlookToTheSession is the whole way with embedded parts: link, move, kill -9, move, start again,
@@ -42,6 +47,7 @@ func TestServeBringsAMoveInOutlookToTheSession(t *testing.T) {
 		})
 	}
 	follows(moveTo(time.Hour))
+	s.hasContractMetrics(t)
 
 	p.kill(t)
 	moved := moveTo(time.Hour) // While nobody listens.
@@ -66,6 +72,7 @@ func TestServeBringsAMoveInOutlookToTheSession(t *testing.T) {
 	if status := p.ends(t, syscall.SIGTERM); status != 0 {
 		t.Errorf("SIGTERM ended it with status %d", status)
 	}
+	leftovers(t, s.env["PAIRSYNC_DATA_DIR"])
 	for _, secret := range []string{"swordfish", "the-clients-secret", s.env["PAIRSYNC_SECRET_KEYS"], "@contoso.example"} {
 		if strings.Contains(p.output(), secret) {
 			t.Errorf("%q stands in the log", secret)
@@ -74,11 +81,12 @@ func TestServeBringsAMoveInOutlookToTheSession(t *testing.T) {
 }
 
 // TestTheDoorWaitsForNATS starts the webhook role with nothing else there: it shakes hands, and answers 503 to
-// notifications.
+// notifications, until NATS comes, and when NATS goes again.
 func TestTheDoorWaitsForNATS(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.env["PAIRSYNC_NATS_URL"] = "nats://" + freeAddr(t)
+	addr := freeAddr(t)
+	s.env["PAIRSYNC_NATS_URL"] = "nats://" + addr
 	delete(s.env, "PAIRSYNC_CLIENT_ID")
 	delete(s.env, "PAIRSYNC_CLIENT_SECRET")
 	p := start(t, s.env, "serve", "--roles", "webhook")
@@ -106,16 +114,45 @@ func TestTheDoorWaitsForNATS(t *testing.T) {
 	if status, _, err := post(t, door, item); status != http.StatusServiceUnavailable || err != nil {
 		t.Errorf("a notification without NATS got %d, %v", status, err)
 	}
+
+	server, err := embedded.StartNATS(t.Context(), embedded.NATSConfig{Dir: t.TempDir(), Listen: addr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.ready(t)
+	if status, _, err := post(t, door, item); status != http.StatusAccepted || err != nil {
+		t.Errorf("a notification with NATS got %d, %v", status, err)
+	}
+	if err := server.Stop(); err != nil {
+		t.Error(err)
+	}
+	within(t, "the process to miss NATS", func(ctx context.Context) (bool, error) {
+		names, err := s.missing(ctx, t)
+		return slices.Equal(names, []string{"nats"}), err
+	})
+	if status, _, err := post(t, door, strings.Replace(item, "/y\"", "/z\"", 2)); status != http.StatusServiceUnavailable || err != nil {
+		t.Errorf("a notification when NATS has gone got %d, %v", status, err)
+	}
 	if status := p.ends(t, os.Interrupt); status != 0 {
 		t.Errorf("Ctrl-C ended it with status %d", status)
 	}
 }
 
-// TestWorkersWaitForTheDatabase starts the other roles without PostgreSQL; the console asks to come back.
+// TestWorkersWaitForTheDatabase starts all roles without PostgreSQL; the console asks to come back until it is there, and
+// when it goes again.
 func TestWorkersWaitForTheDatabase(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.env["PAIRSYNC_DATABASE_URL"] = "postgres://nobody:swordfish@" + freeAddr(t) + "/none"
+	database := embedded.PostgresConfig{Dir: dataDir(t), Port: portOf(t, freeAddr(t))}
+	// Its password is made at its first start; that one is only for getting to know the URL.
+	server, err := embedded.StartPostgres(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	s.env["PAIRSYNC_DATABASE_URL"] = server.URL()
 	p := start(t, s.env, "serve")
 	within(t, "the process to say what is missing", func(ctx context.Context) (bool, error) {
 		names, err := s.missing(ctx, t)
@@ -125,11 +162,29 @@ func TestWorkersWaitForTheDatabase(t *testing.T) {
 		t.Errorf("the API answers %d, %v", status, err)
 	}
 	p.says(t, "part not available")
+
+	if server, err = embedded.StartPostgres(t.Context(), database); err != nil {
+		t.Fatal(err)
+	}
+	s.ready(t)
+	if err := s.api.do(t.Context(), http.MethodGet, "/changes", nil, nil); err != nil {
+		t.Error(err)
+	}
+	if err := server.Stop(); err != nil {
+		t.Error(err)
+	}
+	within(t, "the process to miss its database", func(ctx context.Context) (bool, error) {
+		names, err := s.missing(ctx, t)
+		return slices.Equal(names, []string{"database"}), err
+	})
+	if status, _, err := post(t, "http://"+s.webhook+"/graph/notifications?validationToken=x", ""); status != http.StatusOK || err != nil {
+		t.Errorf("the door answers %d without a database, %v", status, err)
+	}
 	if status := p.ends(t, syscall.SIGTERM); status != 0 {
 		t.Errorf("SIGTERM ended it with status %d", status)
 	}
-	if strings.Contains(p.output(), "swordfish") {
-		t.Error("a password stands in the log")
+	if strings.Contains(p.output(), passwordOf(t, s.env["PAIRSYNC_DATABASE_URL"])) {
+		t.Error("the database's password stands in the log")
 	}
 }
 
@@ -205,5 +260,59 @@ func TestDoctor(t *testing.T) {
 		if strings.Contains(d.output(), "the-clients-secret") || strings.Contains(d.output(), "swordfish") {
 			t.Error("the doctor tells secrets")
 		}
+	}
+}
+
+// TestASecondSignalEndsAtOnce keeps a request open that draining waits for, and does not wait with it.
+func TestASecondSignalEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	p := start(t, s.env, "serve", "--roles", "webhook")
+	s.ready(t)
+	slow, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", s.webhook)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = slow.Close() }()
+	if _, err := slow.Write([]byte("POST /graph/notifications HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")); err != nil {
+		t.Fatal(err)
+	}
+	// The request is in hand once another one, sent later, was answered.
+	if _, _, err := post(t, "http://"+s.webhook+"/graph/notifications?validationToken=x", ""); err != nil {
+		t.Fatal(err)
+	}
+	again := time.NewTicker(100 * time.Millisecond)
+	defer again.Stop()
+	for ended := false; !ended; {
+		_ = p.cmd.Process.Signal(syscall.SIGTERM) // Fails once it has ended.
+		select {
+		case <-p.done:
+			ended = true
+		case <-again.C:
+		}
+	}
+	failed, ok := errors.AsType[*exec.ExitError](p.err)
+	if !ok || !failed.Sys().(syscall.WaitStatus).Signaled() { //nolint:errcheck,forcetypeassert // It is one on every Unix.
+		t.Errorf("the second signal was not obeyed: %v", p.err)
+	}
+	if !strings.Contains(p.output(), "draining") || strings.Contains(p.output(), "stopped") {
+		t.Errorf("it did not begin to drain, or finished: %s", p.output())
+	}
+}
+
+// TestCtrlCWhileStarting ends a demo that is still making its database.
+func TestCtrlCWhileStarting(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{
+		"PAIRSYNC_DATA_DIR":     dataDir(t),
+		"PAIRSYNC_WEBHOOK_ADDR": freeAddr(t), "PAIRSYNC_CONSOLE_ADDR": freeAddr(t), "PAIRSYNC_OPS_ADDR": freeAddr(t),
+	}
+	for _, stage := range []string{"· preparing a new PostgreSQL", "· starting PostgreSQL", "· waiting until all roles are ready", "· booking"} {
+		p := start(t, env, "demo", "--no-play")
+		p.says(t, stage)
+		if status := p.ends(t, os.Interrupt); status != 0 {
+			t.Errorf("Ctrl-C while %q ended it with status %d", stage, status)
+		}
+		leftovers(t, env["PAIRSYNC_DATA_DIR"])
 	}
 }

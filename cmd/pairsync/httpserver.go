@@ -69,7 +69,9 @@ func (s *httpServer) run(grace time.Duration) func(context.Context) error {
 		if errors.Is(err, context.DeadlineExceeded) {
 			err = s.server.Close()
 		}
-		<-served
+		if serveErr := <-served; !errors.Is(serveErr, http.ErrServerClosed) {
+			err = errors.Join(err, serveErr)
+		}
 		return err
 	}
 }

@@ -2,16 +2,35 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"os"
 	"os/exec"
 	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
 )
 
 // TestMain lets this test binary be pairsync itself: under that name it runs main.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"pairsync": main})
+	testscript.Main(leakChecked{m}, map[string]func(){"pairsync": main})
+}
+
+// leakChecked fails a run that leaves goroutines behind.
+type leakChecked struct{ m *testing.M }
+
+// Run runs the tests.
+func (l leakChecked) Run() int {
+	status := l.m.Run()
+	if status != 0 {
+		return status
+	}
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
 }
 
 // TestScripts runs the real program as people do.

@@ -10,9 +10,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -41,7 +44,7 @@ type process struct {
 // start runs pairsync with nothing but the given variables, and kills it at the end of the test if it still lives.
 func start(t *testing.T, env map[string]string, args ...string) *process {
 	t.Helper()
-	p := &process{cmd: exec.Command("pairsync", args...), done: make(chan struct{}), grown: make(chan struct{}, 1)} //nolint:noctx // Ended below.
+	p := &process{cmd: exec.Command("pairsync", args...), done: make(chan struct{}), grown: make(chan struct{}, 1)}
 	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TZ=UTC"}
 	for name, value := range env {
 		p.cmd.Env = append(p.cmd.Env, name+"="+value)
@@ -285,9 +288,9 @@ func (p *process) matches(pattern *regexp.Regexp) func(context.Context) (bool, e
 }
 
 // post sends a body as Graph does.
-func post(t *testing.T, url, body string) (int, string, error) {
+func post(t *testing.T, target, body string) (int, string, error) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, target, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -310,4 +313,80 @@ func clientStates(keys string) (*model.ClientStates, error) {
 		return nil, err
 	}
 	return model.NewClientStates(parsed.Reveal())
+}
+
+// leftovers fails the test when a process still has the folder on its command line, as PostgreSQL has. It can tell on Linux
+// only.
+func leftovers(t *testing.T, dir string) {
+	t.Helper()
+	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range lines {
+		content, err := os.ReadFile(line)
+		if err == nil && strings.Contains(string(content), dir) { // Most that can't be read have just ended.
+			t.Errorf("%s is still running: %q", line, content)
+		}
+	}
+}
+
+// hasContractMetrics scrapes the process and looks for every metric of the contract, and for people among the labels.
+func (s *site) hasContractMetrics(t *testing.T) {
+	t.Helper()
+	_, body, err := ask(t.Context(), t, "http://"+s.ops+"/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range strings.FieldsSeq(`sync_lag_seconds_bucket delivery_lag_seconds_bucket processing_lag_seconds_bucket
+		notifications_total{result="accepted"} notifications_total{result="duplicate"} notifications_total{result="bad_client_state"}
+		notifications_total{result="malformed"} notifications_total{result="unavailable"} lifecycle_notifications_total{event="missed"}
+		reconciles_total{outcome="changed"} reconciles_total{outcome="unchanged"} reconciles_total{outcome="unrelated"}
+		reconciles_total{outcome="stale"} reconciles_total{outcome="retried"} reconciles_total{outcome="dead"}
+		changes_total{cause="notification",kind="rescheduled",source="outlook"} queue_pending{ queue_oldest_seconds{
+		webhook_request_seconds_bucket{code="202",le="1"} webhook_request_seconds_bucket{code="202",le="3"}
+		webhook_request_seconds_bucket{code="202",le="10"} deadletters outbox_pending outbox_oldest_seconds
+		subscriptions{state="active"} subscriptions{state="pending"} subscriptions{state="expired"} subscriptions{state="failing"}
+		subscription_expiry_seconds subscription_renewals_total{ mailboxes{status="ok"} mailboxes{status="unreachable"}
+		tenants{status="connected"} tenants{status="failing"} graph_requests_total{ graph_request_seconds_bucket graph_throttled_total{
+		sweep_verified_total sweep_drift_total build_info{`) {
+		if !strings.Contains(body, "\npairsync_"+name) {
+			t.Errorf("/metrics has no pairsync_%s", name)
+		}
+	}
+	for _, org := range organisations() {
+		for _, secret := range []string{org.tenant, org.domain, s.sessions[0].EventID, "s-1"} {
+			if strings.Contains(body, secret) {
+				t.Errorf("%q stands in /metrics", secret)
+			}
+		}
+	}
+}
+
+// portOf returns the port of an address.
+func portOf(t *testing.T, addr string) int {
+	t.Helper()
+	_, text, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// passwordOf returns the password in a URL.
+func passwordOf(t *testing.T, text string) string {
+	t.Helper()
+	u, err := url.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	password, ok := u.User.Password()
+	if !ok || len(password) < 8 {
+		t.Fatal("the URL has no password worth looking for")
+	}
+	return password
 }

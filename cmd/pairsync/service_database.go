@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 
 	"github.com/exaring/otelpgx"
-	"github.com/jackc/pgx/v5"
 
 	"pairsync/internal/config"
 	"pairsync/internal/embedded"
@@ -34,11 +33,11 @@ func (s *service) startDatabase(ctx context.Context) error {
 		url = server.URL()
 	}
 
-	var tracer pgx.QueryTracer
+	cfg := model.Config{URL: url}
 	if s.cfg.OTLPEndpoint != "" {
-		tracer = otelpgx.NewTracer(otelpgx.WithTrimSQLInSpanName())
+		cfg.Tracer = otelpgx.NewTracer()
 	}
-	store, err := model.Open(ctx, model.Config{URL: url, Tracer: tracer}) // Doesn't connect.
+	store, err := model.Open(ctx, cfg) // Doesn't connect.
 	if err != nil {
 		return fmt.Errorf("PAIRSYNC_DATABASE_URL: %w", err)
 	}
