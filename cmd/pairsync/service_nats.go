@@ -38,7 +38,7 @@ func (s *service) startNATS(ctx context.Context) error {
 		defer nc.Close()
 		broker, err := persist(ctx, s.log, "nats streams", s.broker.missing, func(ctx context.Context) (*queue.Broker, error) {
 			broker, err := queue.Open(ctx, nc, queue.Config{Replicas: s.cfg.NATSReplicas})
-			if mismatch, ok := errors.AsType[*queue.Mismatch](err); ok {
+			if mismatch, ok := errors.AsType[*queue.MismatchError](err); ok {
 				return nil, &hopelessError{fmt.Errorf("%w; pairsync never changes that by itself, because messages could get lost", mismatch)}
 			}
 			return broker, err
