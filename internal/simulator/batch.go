@@ -3,9 +3,8 @@ package simulator
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
-	"io"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -86,6 +85,8 @@ func checkBatch(requests []batchRequest) error {
 			return badRequest("Invalid batch payload format.")
 		case slices.Contains(seen, r.ID):
 			return badRequest("Request Id %s has duplicate(s).", r.ID)
+		case !slices.Contains([]string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodPut, http.MethodDelete}, strings.ToUpper(r.Method)):
+			return badRequest("Invalid method '%s' in request '%s'.", r.Method, r.ID)
 		}
 		for _, d := range r.DependsOn {
 			if !slices.Contains(seen, d) {
@@ -107,12 +108,12 @@ func (c *call) item(r batchRequest, failed bool) batchResponse {
 	if failed {
 		return refused(refuse(http.StatusFailedDependency, "FailedDependency", "A request that this one depends on has failed."))
 	}
-	path := "/v1.0/" + strings.TrimPrefix(r.URL, "/")
-	if strings.HasPrefix(path, "/v1.0/$batch") {
+	target := "/v1.0/" + strings.TrimPrefix(r.URL, "/")
+	if strings.HasPrefix(target, "/v1.0/$batch") {
 		return refused(badRequest("A batch cannot hold a batch."))
 	}
-	req, err := http.NewRequestWithContext(c.r.Context(), strings.ToUpper(r.Method), path, bytes.NewReader(r.Body))
-	if err != nil {
+	req, err := http.NewRequestWithContext(c.r.Context(), strings.ToUpper(r.Method), target, bytes.NewReader(r.Body))
+	if err != nil || path.Clean(req.URL.Path) != req.URL.Path {
 		return refused(badRequest("The URL of request '%s' is not valid.", r.ID))
 	}
 	if len(r.Body) == 0 || string(r.Body) == "null" {
@@ -175,8 +176,6 @@ func (r *recorder) serve(h http.Handler, req *http.Request) (answered bool) {
 	return true
 }
 
-var _ io.Writer = (*recorder)(nil)
-
 func unknownSegment(path string) *graphError {
-	return badRequest("Resource not found for the segment '%s'.", fmt.Sprint(strings.TrimPrefix(path, "/v1.0/")))
+	return badRequest("Resource not found for the segment '%s'.", strings.TrimPrefix(path, "/v1.0/"))
 }

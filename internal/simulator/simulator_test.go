@@ -235,6 +235,14 @@ func (o *office) series(t *testing.T) Booked {
 	return b
 }
 
+// newServer serves a handler until the test ends.
+func newServer(t *testing.T, h http.Handler) string {
+	t.Helper()
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	return srv.URL
+}
+
 // door is an endpoint for notifications that echoes validation tokens and keeps what it gets.
 type door struct {
 	url string
