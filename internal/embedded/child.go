@@ -42,7 +42,7 @@ func startChild(cmd *exec.Cmd) (*child, error) {
 
 // stopStep is a signal and how long it gets to work.
 type stopStep struct {
-	signal  syscall.Signal
+	signal   syscall.Signal
 	patience time.Duration
 }
 

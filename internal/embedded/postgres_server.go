@@ -60,7 +60,7 @@ func (c *cluster) startOnce(ctx context.Context, cfg PostgresConfig) (*child, in
 	if err != nil {
 		return nil, 0, err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }() // The server has its own handle.
 	before, err := log.Seek(0, io.SeekEnd)
 	if err != nil {
 		return nil, 0, err

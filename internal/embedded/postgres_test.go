@@ -57,7 +57,7 @@ func query[T any](t *testing.T, dsn, sql string) T {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(ctx)
+	defer func() { _ = conn.Close(ctx) }()
 	if err := conn.QueryRow(ctx, sql).Scan(&got); err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}
@@ -71,7 +71,7 @@ func execute(t *testing.T, dsn, sql string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(ctx)
+	defer func() { _ = conn.Close(ctx) }()
 	if _, err := conn.Exec(ctx, sql); err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}
@@ -93,7 +93,7 @@ func TestPostgresKeepsItsData(t *testing.T) {
 	}
 	u.User = url.UserPassword(u.User.Username(), "wrong")
 	if conn, err := pgx.Connect(t.Context(), u.String()); err == nil {
-		conn.Close(t.Context())
+		_ = conn.Close(t.Context())
 		t.Error("a wrong password opens the database")
 	}
 	execute(t, p.URL(), "CREATE TABLE t AS SELECT 42 AS n")

@@ -157,16 +157,16 @@ func TestConnectFails(t *testing.T) {
 	late, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer cancel()
 	for name, c := range map[string]struct {
-		ctx context.Context
-		cfg queue.ConnConfig
+		under func() context.Context
+		cfg   queue.ConnConfig
 	}{
-		"no URL":          {t.Context(), queue.ConnConfig{}},
-		"nobody there":    {t.Context(), queue.ConnConfig{URL: "nats://127.0.0.1:1"}},
-		"no credentials":  {t.Context(), queue.ConnConfig{URL: "nats://127.0.0.1:1", CredsFile: "/does/not/exist"}},
-		"context ended":   {ended, queue.ConnConfig{URL: "nats://127.0.0.1:1"}},
-		"deadline passed": {late, queue.ConnConfig{URL: "nats://127.0.0.1:1"}},
+		"no URL":          {t.Context, queue.ConnConfig{}},
+		"nobody there":    {t.Context, queue.ConnConfig{URL: "nats://127.0.0.1:1"}},
+		"no credentials":  {t.Context, queue.ConnConfig{URL: "nats://127.0.0.1:1", CredsFile: "/does/not/exist"}},
+		"context ended":   {func() context.Context { return ended }, queue.ConnConfig{URL: "nats://127.0.0.1:1"}},
+		"deadline passed": {func() context.Context { return late }, queue.ConnConfig{URL: "nats://127.0.0.1:1"}},
 	} {
-		if nc, err := queue.Connect(c.ctx, c.cfg); err == nil || !strings.HasPrefix(err.Error(), "connecting to NATS: ") {
+		if nc, err := queue.Connect(c.under(), c.cfg); err == nil || !strings.HasPrefix(err.Error(), "connecting to NATS: ") {
 			t.Errorf("%s: %v, %v", name, nc, err)
 		}
 	}

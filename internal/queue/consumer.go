@@ -86,7 +86,7 @@ func (b *Broker) NewHintConsumer(cfg ConsumerConfig) *Consumer {
 // for Grace, ends their context, waits for them, and returns nil. Breaks of the connection and a consumer that was deleted
 // are mended for as long as it runs; it fails only when the connection is closed for good. It is called once.
 func (c *Consumer) Run(ctx context.Context, handle Handler) error {
-	status := c.b.nc.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.CLOSED)
+	status := c.b.nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	defer c.b.nc.RemoveStatusListener(status)
 	if err := c.puller.subscribe(c.receive); err != nil {
 		return err
@@ -122,14 +122,11 @@ func (c *Consumer) watch(ctx context.Context, status <-chan nats.Status) error {
 		case <-ctx.Done():
 			return nil
 		case s := <-status:
-			switch s {
-			case nats.CONNECTED:
-				c.puller.reset()
-				c.pull()
-			case nats.CLOSED:
+			if s == nats.CLOSED {
 				return errConnectionClosed
-			default:
 			}
+			c.puller.reset() // Whatever was asked for is forgotten, on either side.
+			c.pull()
 		case now := <-tick.C:
 			c.beat(now)
 			if c.puller.silent(now) {

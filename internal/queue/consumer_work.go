@@ -120,7 +120,7 @@ func (c *Consumer) settleGroup(work context.Context, group []*delivery, d decisi
 		move = func(ctx context.Context, m *delivery) error { return c.bury(ctx, m, d, attempts) }
 		c.cfg.Log.LogAttrs(work, slog.LevelError, "messages given up", slog.String("stream", StreamNotifications),
 			slog.String("reason", d.reason), slog.Int("messages", len(group)), slog.Int("attempts", attempts))
-	default:
+	case verdictDone, verdictLater, verdictReturned:
 		c.settle(group, d)
 		return
 	}

@@ -13,10 +13,10 @@ import (
 )
 
 func (b *bench) depths() []queue.Depth {
-	b.t.Helper()
-	d, err := b.b.Depths(b.t.Context())
+	b.tb.Helper()
+	d, err := b.b.Depths(b.tb.Context())
 	if err != nil {
-		b.t.Fatal(err)
+		b.tb.Fatal(err)
 	}
 	return d
 }

@@ -51,9 +51,9 @@ func TestAConsumerThatWasDeletedIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	for name, remove := range map[string]func(b *bench) error{
 		"consumer": func(b *bench) error {
-			return b.js.DeleteConsumer(b.t.Context(), queue.StreamNotifications, queue.ConsumerReconcile)
+			return b.js.DeleteConsumer(b.tb.Context(), queue.StreamNotifications, queue.ConsumerReconcile)
 		},
-		"stream": func(b *bench) error { return b.js.DeleteStream(b.t.Context(), queue.StreamNotifications) },
+		"stream": func(b *bench) error { return b.js.DeleteStream(b.tb.Context(), queue.StreamNotifications) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -20,29 +20,29 @@ func TestMain(m *testing.M) { testbed.Main(m) }
 
 // bench is a JetStream with pairsync's streams.
 type bench struct {
-	t  testing.TB
+	tb testing.TB
 	nc *nats.Conn
 	js jetstream.JetStream
 	b  *queue.Broker
 	c  *queue.Consumer // the one that was started last
 }
 
-func newBench(t testing.TB, cfg queue.Config) *bench {
-	t.Helper()
-	return benchOn(t, testbed.NATS(t), cfg)
+func newBench(tb testing.TB, cfg queue.Config) *bench {
+	tb.Helper()
+	return benchOn(tb, testbed.NATS(tb), cfg)
 }
 
-func benchOn(t testing.TB, nc *nats.Conn, cfg queue.Config) *bench {
-	t.Helper()
-	b, err := queue.Open(t.Context(), nc, cfg)
+func benchOn(tb testing.TB, nc *nats.Conn, cfg queue.Config) *bench {
+	tb.Helper()
+	b, err := queue.Open(tb.Context(), nc, cfg)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	js, err := jetstream.New(nc)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return &bench{t: t, nc: nc, js: js, b: b}
+	return &bench{tb: tb, nc: nc, js: js, b: b}
 }
 
 // hint is the n-th hint about an event.
@@ -55,55 +55,55 @@ func hint(event string, n int) model.Hint {
 
 // publish puts hints into the stream, and waits until they are there.
 func (b *bench) publish(hints ...model.Hint) {
-	b.t.Helper()
+	b.tb.Helper()
 	for _, h := range hints {
 		body, err := json.Marshal(h)
 		if err != nil {
-			b.t.Fatal(err)
+			b.tb.Fatal(err)
 		}
 		b.raw("pairsync.notifications."+h.Tenant+"."+h.Mailbox, body)
 	}
 }
 
 func (b *bench) raw(subject string, body []byte) {
-	b.t.Helper()
-	if _, err := b.js.Publish(b.t.Context(), subject, body); err != nil {
-		b.t.Fatal(err)
+	b.tb.Helper()
+	if _, err := b.js.Publish(b.tb.Context(), subject, body); err != nil {
+		b.tb.Fatal(err)
 	}
 }
 
 // run starts a consumer, and returns what ends it and waits.
 func (b *bench) run(cfg queue.ConsumerConfig, handle queue.Handler) (stop func()) {
-	b.t.Helper()
+	b.tb.Helper()
 	c := b.b.NewHintConsumer(cfg)
 	b.c = c
-	return testbed.Run(b.t, "the consumer", func(ctx context.Context) error { return c.Run(ctx, handle) })
+	return testbed.Run(b.tb, "the consumer", func(ctx context.Context) error { return c.Run(ctx, handle) })
 }
 
 // held waits until the consumer that was started last has so many messages in hand.
 func (b *bench) held(want int) {
-	b.t.Helper()
-	testbed.Eventually(b.t, fmt.Sprintf("%d messages in hand", want), func(context.Context) bool { return b.c.Held() == want })
+	b.tb.Helper()
+	testbed.Eventually(b.tb, fmt.Sprintf("%d messages in hand", want), func(context.Context) bool { return b.c.Held() == want })
 }
 
 // empty waits until nothing is left in the stream.
 func (b *bench) empty() {
-	b.t.Helper()
-	testbed.Eventually(b.t, "the queue to be empty", func(ctx context.Context) bool {
+	b.tb.Helper()
+	testbed.Eventually(b.tb, "the queue to be empty", func(ctx context.Context) bool {
 		s, err := b.js.Stream(ctx, queue.StreamNotifications)
 		return err == nil && s.CachedInfo().State.Msgs == 0
 	})
 }
 
 func (b *bench) deadLetters(want int) []queue.DeadLetter {
-	b.t.Helper()
-	testbed.Eventually(b.t, fmt.Sprintf("%d dead letters", want), func(ctx context.Context) bool {
+	b.tb.Helper()
+	testbed.Eventually(b.tb, fmt.Sprintf("%d dead letters", want), func(ctx context.Context) bool {
 		n, err := b.b.DeadLetterCount(ctx)
 		return err == nil && n == want
 	})
-	list, err := b.b.DeadLetters(b.t.Context(), 0, 1000)
+	list, err := b.b.DeadLetters(b.tb.Context(), 0, 1000)
 	if err != nil {
-		b.t.Fatal(err)
+		b.tb.Fatal(err)
 	}
 	return list
 }

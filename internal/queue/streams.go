@@ -11,8 +11,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Mismatch is a stream or consumer that exists with a setting under which messages could get lost or stuck.
-type Mismatch struct {
+// MismatchError is a stream or consumer that exists with a setting under which messages could get lost or stuck.
+type MismatchError struct {
 	// Stream is the stream's name, and Consumer the consumer's if it is one.
 	Stream   string
 	Consumer string
@@ -23,7 +23,7 @@ type Mismatch struct {
 }
 
 // Error names the setting, what it is and what it has to be.
-func (m *Mismatch) Error() string {
+func (m *MismatchError) Error() string {
 	name := "stream " + m.Stream
 	if m.Consumer != "" {
 		name = "consumer " + m.Stream + "/" + m.Consumer
@@ -144,7 +144,7 @@ func (b *Broker) declareStream(ctx context.Context, want jetstream.StreamConfig)
 }
 
 // streamMismatch looks at the settings under which a message could be refused, dropped or kept where it shouldn't.
-func streamMismatch(have, want jetstream.StreamConfig) *Mismatch {
+func streamMismatch(have, want jetstream.StreamConfig) *MismatchError {
 	slices.Sort(have.Subjects)
 	for _, f := range []struct {
 		field, have, want string
@@ -158,15 +158,15 @@ func streamMismatch(have, want jetstream.StreamConfig) *Mismatch {
 		{"deny_delete", strconv.FormatBool(have.DenyDelete), "false"},
 	} {
 		if f.have != f.want {
-			return &Mismatch{Stream: want.Name, Field: f.field, Have: f.have, Want: f.want}
+			return &MismatchError{Stream: want.Name, Field: f.field, Have: f.have, Want: f.want}
 		}
 	}
 	if want.Discard == jetstream.DiscardNew {
 		if have.MaxAge != 0 {
-			return &Mismatch{Stream: want.Name, Field: "max_age", Have: have.MaxAge.String(), Want: "none"}
+			return &MismatchError{Stream: want.Name, Field: "max_age", Have: have.MaxAge.String(), Want: "none"}
 		}
 		if have.MaxMsgsPerSubject > 0 && !have.DiscardNewPerSubject {
-			return &Mismatch{Stream: want.Name, Field: "max_msgs_per_subject", Have: strconv.FormatInt(have.MaxMsgsPerSubject, 10), Want: "none"}
+			return &MismatchError{Stream: want.Name, Field: "max_msgs_per_subject", Have: strconv.FormatInt(have.MaxMsgsPerSubject, 10), Want: "none"}
 		}
 	}
 	return nil
@@ -212,7 +212,7 @@ func (b *Broker) declareConsumer(ctx context.Context, stream string, want jetstr
 }
 
 // consumerMismatch looks at the settings under which a message would never be delivered or silently given up.
-func consumerMismatch(stream string, have, want jetstream.ConsumerConfig) *Mismatch {
+func consumerMismatch(stream string, have, want jetstream.ConsumerConfig) *MismatchError {
 	filter := have.FilterSubject
 	if len(have.FilterSubjects) > 0 {
 		filter = fmt.Sprint(have.FilterSubjects)
@@ -233,7 +233,7 @@ func consumerMismatch(stream string, have, want jetstream.ConsumerConfig) *Misma
 		{"pause_until", paused, "none"},
 	} {
 		if f.have != f.want {
-			return &Mismatch{Stream: stream, Consumer: want.Durable, Field: f.field, Have: f.have, Want: f.want}
+			return &MismatchError{Stream: stream, Consumer: want.Durable, Field: f.field, Have: f.have, Want: f.want}
 		}
 	}
 	return nil

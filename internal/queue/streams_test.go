@@ -73,35 +73,35 @@ func TestOpenNamesWhatDoesNotFit(t *testing.T) {
 	for name, c := range map[string]struct {
 		stream   func(*jetstream.StreamConfig)
 		consumer func(*jetstream.ConsumerConfig)
-		want     queue.Mismatch
+		want     queue.MismatchError
 	}{
 		"retention": {
 			stream: func(s *jetstream.StreamConfig) { s.Retention = jetstream.LimitsPolicy },
-			want:   queue.Mismatch{Field: "retention", Have: "Limits", Want: "WorkQueue"},
+			want:   queue.MismatchError{Field: "retention", Have: "Limits", Want: "WorkQueue"},
 		},
 		"discard": {
 			stream: func(s *jetstream.StreamConfig) { s.Discard = jetstream.DiscardOld },
-			want:   queue.Mismatch{Field: "discard", Have: "DiscardOld", Want: "DiscardNew"},
+			want:   queue.MismatchError{Field: "discard", Have: "DiscardOld", Want: "DiscardNew"},
 		},
 		"subjects": {
 			stream: func(s *jetstream.StreamConfig) { s.Subjects = []string{"pairsync.notifications.*"} },
-			want:   queue.Mismatch{Field: "subjects", Have: "[pairsync.notifications.*]", Want: "[pairsync.notifications.>]"},
+			want:   queue.MismatchError{Field: "subjects", Have: "[pairsync.notifications.*]", Want: "[pairsync.notifications.>]"},
 		},
 		"storage": {
 			stream: func(s *jetstream.StreamConfig) { s.Storage = jetstream.MemoryStorage },
-			want:   queue.Mismatch{Field: "storage", Have: "Memory", Want: "File"},
+			want:   queue.MismatchError{Field: "storage", Have: "Memory", Want: "File"},
 		},
 		"age": {
 			stream: func(s *jetstream.StreamConfig) { s.MaxAge = time.Hour },
-			want:   queue.Mismatch{Field: "max_age", Have: "1h0m0s", Want: "none"},
+			want:   queue.MismatchError{Field: "max_age", Have: "1h0m0s", Want: "none"},
 		},
 		"filter": {
 			consumer: func(c *jetstream.ConsumerConfig) { c.FilterSubject = "pairsync.notifications.t-1.>" },
-			want:     queue.Mismatch{Consumer: "reconcile", Field: "filter_subject", Have: `"pairsync.notifications.t-1.>"`, Want: `""`},
+			want:     queue.MismatchError{Consumer: "reconcile", Field: "filter_subject", Have: `"pairsync.notifications.t-1.>"`, Want: `""`},
 		},
 		"deliveries": {
 			consumer: func(c *jetstream.ConsumerConfig) { c.MaxDeliver = 5 },
-			want:     queue.Mismatch{Consumer: "reconcile", Field: "max_deliver", Have: "5", Want: "-1"},
+			want:     queue.MismatchError{Consumer: "reconcile", Field: "max_deliver", Have: "5", Want: "-1"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -126,7 +126,7 @@ func TestOpenNamesWhatDoesNotFit(t *testing.T) {
 				}
 			}
 			_, err = queue.Open(t.Context(), nc, queue.Config{})
-			got, ok := errors.AsType[*queue.Mismatch](err)
+			got, ok := errors.AsType[*queue.MismatchError](err)
 			if !ok {
 				t.Fatalf("Open returned %v", err)
 			}

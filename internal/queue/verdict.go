@@ -13,32 +13,32 @@ const (
 	ReasonExhausted = "attempts_exhausted"
 )
 
-// retryAfter is a handler's "later, as told".
-type retryAfter struct {
+// retryError is a handler's "later, as told".
+type retryError struct {
 	after time.Duration
 	err   error
 }
 
-func (e *retryAfter) Error() string { return fmt.Sprintf("again in %v: %v", e.after, e.err) }
+func (e *retryError) Error() string { return fmt.Sprintf("again in %v: %v", e.after, e.err) }
 
-func (e *retryAfter) Unwrap() error { return e.err }
+func (e *retryError) Unwrap() error { return e.err }
 
-// dropped is a handler's "never".
-type dropped struct {
+// dropError is a handler's "never".
+type dropError struct {
 	reason string
 	err    error
 }
 
-func (e *dropped) Error() string { return fmt.Sprintf("given up (%s): %v", e.reason, e.err) }
+func (e *dropError) Error() string { return fmt.Sprintf("given up (%s): %v", e.reason, e.err) }
 
-func (e *dropped) Unwrap() error { return e.err }
+func (e *dropError) Unwrap() error { return e.err }
 
 // RetryAfter wraps a handler's error: the messages come again after d, however often, and it never counts as a failure.
 // For what heals by itself, and for those who said how long to wait. A d below 100 ms is taken for 100 ms.
-func RetryAfter(d time.Duration, err error) error { return &retryAfter{after: d, err: err} }
+func RetryAfter(d time.Duration, err error) error { return &retryError{after: d, err: err} }
 
 // Drop wraps a handler's error: the messages go to the dead letters with the reason, a word of a closed set.
-func Drop(reason string, err error) error { return &dropped{reason: reason, err: err} }
+func Drop(reason string, err error) error { return &dropError{reason: reason, err: err} }
 
 // verdict is what is to become of a group's messages.
 type verdict uint8
@@ -74,8 +74,8 @@ const shortestDelay = 100 * time.Millisecond
 // decide is the one place where a handler's error becomes a verdict. soFar is how often the group's messages have failed
 // before; cut says that the handler's context was ended under it, so that its error says nothing about the message.
 func decide(err error, soFar int, limits ConsumerConfig, cut bool) decision {
-	later, isLater := errors.AsType[*retryAfter](err)
-	dead, isDead := errors.AsType[*dropped](err)
+	later, isLater := errors.AsType[*retryError](err)
+	dead, isDead := errors.AsType[*dropError](err)
 	switch {
 	case err == nil:
 		return decision{verdict: verdictDone}

@@ -11,12 +11,12 @@ import (
 func migrate(ctx context.Context, url string) error { return model.Migrate(ctx, url) }
 
 // Store returns a store on a fresh, migrated database; both end with the test.
-func Store(t testing.TB) *model.Store {
-	t.Helper()
-	s, err := model.Open(t.Context(), model.Config{URL: DatabaseURL(t), MaxConns: 8})
+func Store(tb testing.TB) *model.Store {
+	tb.Helper()
+	s, err := model.Open(tb.Context(), model.Config{URL: DatabaseURL(tb), MaxConns: 8})
 	if err != nil {
-		t.Fatalf("testbed: %v", err)
+		tb.Fatalf("testbed: %v", err)
 	}
-	t.Cleanup(s.Close)
+	tb.Cleanup(s.Close)
 	return s
 }

@@ -37,37 +37,37 @@ type server struct {
 }
 
 // DatabaseURL returns the connection string of a fresh, migrated database, which is dropped when the test ends.
-func DatabaseURL(t testing.TB) string {
-	t.Helper()
-	s := running(t)
-	return s.create(t, " TEMPLATE "+template+s.strategy)
+func DatabaseURL(tb testing.TB) string {
+	tb.Helper()
+	s := running(tb)
+	return s.create(tb, " TEMPLATE "+template+s.strategy)
 }
 
 // EmptyDatabaseURL is DatabaseURL for a database that nothing has been done to, for tests of the migration itself.
-func EmptyDatabaseURL(t testing.TB) string {
-	t.Helper()
-	return running(t).create(t, "")
+func EmptyDatabaseURL(tb testing.TB) string {
+	tb.Helper()
+	return running(tb).create(tb, "")
 }
 
-func (s *server) create(t testing.TB, from string) string {
-	t.Helper()
+func (s *server) create(tb testing.TB, from string) string {
+	tb.Helper()
 	name := fmt.Sprintf("test_%d", s.created.Add(1))
-	if _, err := s.admin.Exec(t.Context(), "CREATE DATABASE "+name+from); err != nil {
-		t.Fatalf("testbed: creating a database: %v", err)
+	if _, err := s.admin.Exec(tb.Context(), "CREATE DATABASE "+name+from); err != nil {
+		tb.Fatalf("testbed: creating a database: %v", err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if _, err := s.admin.Exec(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
-			t.Errorf("testbed: dropping a database: %v", err)
+			tb.Errorf("testbed: dropping a database: %v", err)
 		}
 	})
 	return s.database(name)
 }
 
-func running(t testing.TB) *server {
-	t.Helper()
+func running(tb testing.TB) *server {
+	tb.Helper()
 	postgres.once.Do(func() { postgres.err = postgres.start(context.Background()) })
 	if postgres.err != nil {
-		t.Fatalf("testbed: %v", postgres.err)
+		tb.Fatalf("testbed: %v", postgres.err)
 	}
 	return &postgres
 }

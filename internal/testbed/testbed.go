@@ -39,15 +39,15 @@ const patience = 30 * time.Second
 
 // Eventually asks cond again and again until it says true, and fails the test when it doesn't within half a minute. what
 // ends the sentence "waited for".
-func Eventually(t testing.TB, what string, cond func(ctx context.Context) bool) {
-	t.Helper()
-	EventuallyWithin(t, patience, what, cond)
+func Eventually(tb testing.TB, what string, cond func(ctx context.Context) bool) {
+	tb.Helper()
+	EventuallyWithin(tb, patience, what, cond)
 }
 
 // EventuallyWithin is Eventually with another patience.
-func EventuallyWithin(t testing.TB, within time.Duration, what string, cond func(ctx context.Context) bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), within)
+func EventuallyWithin(tb testing.TB, within time.Duration, what string, cond func(ctx context.Context) bool) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), within)
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -57,36 +57,36 @@ func EventuallyWithin(t testing.TB, within time.Duration, what string, cond func
 		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("waited %v in vain for %s", within, what)
+			tb.Fatalf("waited %v in vain for %s", within, what)
 		case <-tick.C:
 		}
 	}
 }
 
 // Receive takes one value from the channel, and fails the test when none comes within half a minute.
-func Receive[T any](t testing.TB, what string, from <-chan T) T {
-	t.Helper()
+func Receive[T any](tb testing.TB, what string, from <-chan T) T {
+	tb.Helper()
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
 	case v := <-from:
 		return v
 	case <-timer.C:
-		t.Fatalf("waited %v in vain for %s", patience, what)
+		tb.Fatalf("waited %v in vain for %s", patience, what)
 		panic("unreachable")
 	}
 }
 
 // Run starts run and, at the latest when the test ends, ends its context and waits for it; an error fails the test. The
 // returned function does so earlier.
-func Run(t testing.TB, what string, run func(ctx context.Context) error) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+func Run(tb testing.TB, what string, run func(ctx context.Context) error) (stop func()) {
+	tb.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(tb.Context()))
 	done := make(chan error, 1)
 	go func() { done <- run(ctx) }()
 	stopped := false
 	stop = func() {
-		t.Helper()
+		tb.Helper()
 		cancel()
 		if stopped {
 			return
@@ -97,12 +97,12 @@ func Run(t testing.TB, what string, run func(ctx context.Context) error) (stop f
 		select {
 		case err := <-done:
 			if err != nil {
-				t.Errorf("%s ended with: %v", what, err)
+				tb.Errorf("%s ended with: %v", what, err)
 			}
 		case <-timer.C:
-			t.Errorf("%s didn't end", what)
+			tb.Errorf("%s didn't end", what)
 		}
 	}
-	t.Cleanup(stop)
+	tb.Cleanup(stop)
 	return stop
 }

@@ -21,7 +21,7 @@ func TestDatabasesAreApart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { conn.Close(context.Background()) })
+		t.Cleanup(func() { _ = conn.Close(context.Background()) })
 		if _, err := conn.Exec(ctx, "CREATE TABLE only_here (n int)"); err != nil {
 			t.Fatalf("the database isn't fresh: %v", err)
 		}
@@ -107,7 +107,7 @@ func TestEmptyDatabase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close(context.Background()) })
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
 	var tables int
 	if err := conn.QueryRow(t.Context(), "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").Scan(&tables); err != nil || tables != 0 {
 		t.Errorf("%d tables, %v", tables, err)
