@@ -61,7 +61,7 @@ func (l *memoryLog) commit(n int, quietly bool) {
 	l.mu.Lock()
 	for range n {
 		cursor := int64(10 * (len(l.changes) + 1))
-		l.changes = append(l.changes, model.Change{ID: fmt.Sprint(cursor), Cursor: cursor, Tenant: "t", Before: json.RawMessage("null"), After: json.RawMessage(`{"a":"b\nc"}`)})
+		l.changes = append(l.changes, model.Change{ID: fmt.Sprint(cursor), Cursor: cursor, Tenant: fmt.Sprintf("t-%d", cursor/10%3), Before: json.RawMessage("null"), After: json.RawMessage(`{"a":"b\nc"}`)})
 	}
 	notify := l.notify
 	l.mu.Unlock()

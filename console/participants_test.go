@@ -84,6 +84,7 @@ func TestPutParticipantRefuses(t *testing.T) {
 		"hour alone":        {window(`{"days":["monday"],"from":"9","to":"10:00","time_zone":"UTC"}`), "availability[0].from"},
 		"no such hour":      {window(`{"days":["monday"],"from":"25:00","to":"26:00","time_zone":"UTC"}`), "availability[0].from"},
 		"backwards":         {window(`{"days":["monday"],"from":"10:00","to":"09:00","time_zone":"UTC"}`), "availability[0].to"},
+		"no time at all":    {window(`{"days":["monday"],"from":"09:00","to":"09:00","time_zone":"UTC"}`), "availability[0].to"},
 		"no zone":           {window(`{"days":["monday"],"from":"09:00","to":"10:00"}`), "availability[0].time_zone"},
 		"Windows zone":      {window(`{"days":["monday"],"from":"09:00","to":"10:00","time_zone":"W. Europe Standard Time"}`), "availability[0].time_zone"},
 		"unknown in window": {window(`{"day":"monday"}`), "availability[0].day"},

@@ -3,6 +3,7 @@ package console
 import (
 	"bufio"
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -11,40 +12,73 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"pairsync/internal/testbed"
 )
+
+// streamsOver is a Console that has nothing but streams over the log.
+func streamsOver(t *testing.T, log changeLog, streams, backlog int) *httptest.Server {
+	t.Helper()
+	known, err := newTokens([]Token{{Name: "a", Secret: "all"}, {Name: "b", Secret: "one", Tenant: "t-1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Console{
+		cfg:     Config{RequestTimeout: time.Minute, WriteTimeout: time.Minute, Heartbeat: time.Minute, MaxStreams: streams},
+		tokens:  known,
+		log:     slog.New(slog.DiscardHandler),
+		mux:     http.NewServeMux(),
+		streams: make(chan struct{}, streams), catchUps: make(chan struct{}, catchUps),
+		feed: newFeed(log, backlog, time.Hour, slog.New(slog.DiscardHandler)),
+	}
+	c.metrics = newMetrics(prometheus.NewRegistry(), c.route())
+	server := httptest.NewServer(c)
+	t.Cleanup(server.Close)
+	testbed.Run(t, "the feed", c.Run)
+	return server
+}
+
+// readStream reads a stream from the beginning until it has n cursors.
+func readStream(t *testing.T, server *httptest.Server, secret string, n int, opened func()) (cursors []string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/v1/changes/stream?after=0", nil)
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	req.Header.Set("Authorization", "Bearer "+secret)
+	res, err := server.Client().Do(req)
+	opened()
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	defer func() { _ = res.Body.Close() }()
+	lines := bufio.NewScanner(res.Body)
+	for len(cursors) < n && lines.Scan() {
+		if cursor, ok := strings.CutPrefix(lines.Text(), "id: "); ok {
+			cursors = append(cursors, cursor)
+		}
+	}
+	return cursors
+}
 
 // TestManyStreamsShareTheirReads opens hundreds of streams over one change log: they must not read it themselves.
 func TestManyStreamsShareTheirReads(t *testing.T) {
 	t.Parallel()
 	const clients, changes = 300, 40
 	log := &memoryLog{}
-	known, err := newTokens([]Token{{Name: "a", Secret: "s"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &Console{
-		cfg:     Config{RequestTimeout: time.Minute, WriteTimeout: time.Minute, Heartbeat: time.Minute, MaxStreams: clients},
-		tokens:  known,
-		log:     slog.New(slog.DiscardHandler),
-		mux:     http.NewServeMux(),
-		streams: make(chan struct{}, clients), catchUps: make(chan struct{}, catchUps),
-		feed: newFeed(log, 1000, time.Hour, slog.New(slog.DiscardHandler)),
-	}
-	c.metrics = newMetrics(prometheus.NewRegistry(), c.route())
-	server := httptest.NewServer(c)
-	defer server.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- c.Run(ctx) }()
-
+	server := streamsOver(t, log, clients, 1000)
 	var opened, done sync.WaitGroup
 	for range clients {
 		opened.Add(1)
 		done.Go(func() {
-			events := readStream(t, server, opened.Done)
-			if events != changes {
-				t.Errorf("a stream gave %d events, want %d", events, changes)
+			if got := readStream(t, server, "all", changes, opened.Done); len(got) != changes {
+				t.Errorf("a stream gave %d events, want %d", len(got), changes)
 			}
 		})
 	}
@@ -52,49 +86,52 @@ func TestManyStreamsShareTheirReads(t *testing.T) {
 	for range changes {
 		log.commit(1, false)
 	}
-	// Every stream ends with the feed, but not before it has sent what there is.
-	deadline := time.NewTimer(30 * time.Second)
-	defer deadline.Stop()
-	for c.feed.after(0).head < 10*changes {
-		select {
-		case <-c.feed.after(0).grown:
-		case <-deadline.C:
-			t.Fatal("the feed doesn't see every change")
-		}
-	}
 	done.Wait()
-	cancel()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
+	log.mu.Lock()
+	defer log.mu.Unlock()
 	if log.reads > 2*changes+2 {
 		t.Errorf("%d changes for %d streams cost %d reads", changes, clients, log.reads)
 	}
 }
 
-// readStream reads 40 events of one stream and counts them.
-func readStream(t *testing.T, server *httptest.Server, opened func()) (events int) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/v1/changes/stream?after=0", nil)
-	if err != nil {
-		t.Error(err)
-		return 0
-	}
-	req.Header.Set("Authorization", "Bearer s")
-	res, err := server.Client().Do(req)
-	opened()
-	if err != nil {
-		t.Error(err)
-		return 0
-	}
-	defer func() { _ = res.Body.Close() }()
-	lines := bufio.NewScanner(res.Body)
-	for events < 40 && lines.Scan() {
-		if strings.HasPrefix(lines.Text(), "id: ") {
-			events++
+// TestStreamsCatchUpPageByPage begins far behind what is in memory, at the place where one page of the database ends and in
+// the middle of one.
+func TestStreamsCatchUpPageByPage(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{feedPage - 1, feedPage, feedPage + 1, 3*feedPage + 7} {
+		log := &memoryLog{}
+		log.commit(n, true)
+		server := streamsOver(t, log, 2, 1)
+		var all, one []string
+		for _, c := range log.changes {
+			all = append(all, formatFeedCursor(c.Cursor))
+			if c.Tenant == "t-1" {
+				one = append(one, formatFeedCursor(c.Cursor))
+			}
+		}
+		if diff := cmp.Diff(all, readStream(t, server, "all", len(all), func() {})); diff != "" {
+			t.Errorf("%d changes (-want +got):\n%s", n, diff)
+		}
+		if diff := cmp.Diff(one, readStream(t, server, "one", len(one), func() {})); diff != "" {
+			t.Errorf("one tenant's of %d changes (-want +got):\n%s", n, diff)
 		}
 	}
-	return events
+}
+
+// TestOlderSeesWhatCameMeanwhile reads a page that goes beyond what was in memory before it was read.
+func TestOlderSeesWhatCameMeanwhile(t *testing.T) {
+	t.Parallel()
+	log := &memoryLog{}
+	log.commit(3, true)
+	c := &Console{cfg: Config{RequestTimeout: time.Minute}, catchUps: make(chan struct{}, 1), feed: newFeed(log, 1, time.Hour, slog.New(slog.DiscardHandler))}
+	frames, head, err := (&stream{c: c}).older(t.Context(), 10)
+	if err != nil || len(frames) != 3 || head != 30 {
+		t.Errorf("%d frames up to %d, %v, want 3 up to 30", len(frames), head, err)
+	}
+	log.fail(errors.New("away"))
+	if _, _, err := (&stream{c: c}).older(t.Context(), 10); !errors.Is(err, errDatabase) {
+		t.Errorf("without a database: %v", err)
+	}
 }
 
 func TestPanicsAreAnswered(t *testing.T) {

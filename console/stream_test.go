@@ -244,7 +244,7 @@ func TestStreamHeartbeats(t *testing.T) {
 
 func TestStreamsEndWithTheServer(t *testing.T) {
 	t.Parallel()
-	a := startAPI(t)
+	a := startAPI(t, func(cfg *console.Config) { cfg.Heartbeat = time.Hour })
 	s := a.open(allToken, "", "")
 	ended := make(chan error, 1)
 	go func() {
