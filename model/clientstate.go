@@ -185,7 +185,7 @@ func appendClientStateID(dst []byte, id string) ([]byte, error) {
 	if packed, ok := packGUID(id); ok {
 		return append(append(dst, 0), packed[:]...), nil
 	}
-	return append(append(dst, byte(len(id))), id...), nil
+	return append(append(dst, byte(len(id))), id...), nil //nolint:gosec // At most maxClientStateLen.
 }
 
 func cutClientStateID(b []byte) (id string, rest []byte, ok bool) {

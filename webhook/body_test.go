@@ -9,7 +9,9 @@ import (
 	"testing/iotest"
 )
 
-func testBodies() *bodies { return newBodies(Config{MaxBody: 1 << 20, SmallBodies: 256 << 10, LargeBodies: 2 << 20}) }
+func testBodies() *bodies {
+	return newBodies(Config{MaxBody: 1 << 20, SmallBodies: 256 << 10, LargeBodies: 2 << 20})
+}
 
 func request(r io.Reader, length int64) *http.Request {
 	return &http.Request{Body: io.NopCloser(r), ContentLength: length}

@@ -63,7 +63,7 @@ func (h *Handler) read(r *http.Request, receivedAt time.Time) ([]model.Hint, del
 		hints = append(hints, hint)
 	}
 	for verdict, n := range dropped {
-		h.metrics.count(result(verdict), n) //nolint:gosec // an index of results
+		h.metrics.count(result(verdict), n)
 	}
 	return hints, delivery{items: len(items), hints: len(hints)}, nil
 }
@@ -89,7 +89,7 @@ func (h *Handler) count(hints []model.Hint, confirmed []model.Confirmation) (una
 		}
 	}
 	for r, n := range ended {
-		h.metrics.count(result(r), n) //nolint:gosec // an index of results
+		h.metrics.count(result(r), n)
 	}
 	return ended[resultUnavailable]
 }

@@ -60,7 +60,7 @@ func newDoor(t *testing.T, nc *nats.Conn, edit func(*jetstream.StreamConfig)) *d
 	server.Config = NewServer("", h, slog.New(slog.DiscardHandler))
 	server.Start()
 	t.Cleanup(server.Close)
-	return &door{url: server.URL, reg: reg, state: signed(t, testStates(t), testTenant, testMailbox), stream: stream}
+	return &door{url: server.URL, reg: reg, state: signed(t, testStates(t)), stream: stream}
 }
 
 func (d *door) post(t *testing.T, body string) (code int, took time.Duration) {

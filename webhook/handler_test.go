@@ -157,7 +157,7 @@ func TestStrangersLearnNothing(t *testing.T) {
 
 func TestDeliverStatuses(t *testing.T) {
 	t.Parallel()
-	state := signed(t, testStates(t), testTenant, testMailbox)
+	state := signed(t, testStates(t))
 	good := collection(change(state, testEvent, "DwAA"))
 	tests := map[string]struct {
 		contentType, body string
@@ -235,7 +235,7 @@ func counts(tb testing.TB, reg prometheus.Gatherer, name, label string) map[stri
 
 func TestDeliverCountsEachItemOnce(t *testing.T) {
 	t.Parallel()
-	state := signed(t, testStates(t), testTenant, testMailbox)
+	state := signed(t, testStates(t))
 	p := &fakePublisher{confirm: func(_ context.Context, hints []model.Hint) ([]model.Confirmation, error) {
 		c := make([]model.Confirmation, len(hints))
 		for i, h := range hints {
@@ -277,7 +277,7 @@ func TestDeliverCountsEachItemOnce(t *testing.T) {
 
 func TestDeliverDoesNotTrustAShortAnswer(t *testing.T) {
 	t.Parallel()
-	state := signed(t, testStates(t), testTenant, testMailbox)
+	state := signed(t, testStates(t))
 	h, reg := newTestHandler(t, Config{}, &fakePublisher{confirm: func(context.Context, []model.Hint) ([]model.Confirmation, error) {
 		return nil, nil
 	}})
@@ -291,7 +291,7 @@ func TestDeliverDoesNotTrustAShortAnswer(t *testing.T) {
 
 func TestDeliverAnswersInTime(t *testing.T) {
 	t.Parallel()
-	state := signed(t, testStates(t), testTenant, testMailbox)
+	state := signed(t, testStates(t))
 	h, _ := newTestHandler(t, Config{}, &fakePublisher{confirm: func(ctx context.Context, hints []model.Hint) ([]model.Confirmation, error) {
 		<-ctx.Done()
 		return make([]model.Confirmation, len(hints)), ctx.Err()
@@ -333,7 +333,7 @@ func TestDeliverTracesWithARootOfItsOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := httptest.NewRequest(http.MethodPost, NotificationsPath, strings.NewReader(collection(change(signed(t, states, testTenant, testMailbox), "a", "1"))))
+	r := httptest.NewRequest(http.MethodPost, NotificationsPath, strings.NewReader(collection(change(signed(t, states), "a", "1"))))
 	r.Header.Set("Content-Type", graphJSON)
 	r.Header.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 	h.ServeHTTP(httptest.NewRecorder(), r)
@@ -375,7 +375,7 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 
 // BenchmarkDeliver is the door's own share, with a publisher that costs nothing.
 func BenchmarkDeliver(b *testing.B) {
-	state := signed(b, testStates(b), testTenant, testMailbox)
+	state := signed(b, testStates(b))
 	h, _ := newTestHandler(b, Config{}, &discard{})
 	body := collection(change(state, testEvent, "DwAA"))
 	r := httptest.NewRequest(http.MethodPost, NotificationsPath, http.NoBody)

@@ -26,7 +26,7 @@ func goodItem(state string, edit func(*item)) *item {
 func TestJudgeAccepts(t *testing.T) {
 	t.Parallel()
 	states := testStates(t)
-	state := signed(t, states, testTenant, testMailbox)
+	state := signed(t, states)
 	at := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	hint := func(edit func(*model.Hint)) model.Hint {
 		h := model.Hint{
@@ -88,7 +88,7 @@ func TestJudgeAccepts(t *testing.T) {
 func TestJudgeDrops(t *testing.T) {
 	t.Parallel()
 	states := testStates(t)
-	state := signed(t, states, testTenant, testMailbox)
+	state := signed(t, states)
 	const other = "00000000-0683-4862-9de4-f2ec83c2bd98"
 	resource := func(s string) func(*item) { return func(it *item) { it.resource = []byte(s) } }
 	tests := map[string]struct {

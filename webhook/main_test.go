@@ -33,9 +33,9 @@ func testStates(tb testing.TB) *model.ClientStates {
 	return c
 }
 
-func signed(tb testing.TB, c *model.ClientStates, tenant, mailbox string) string {
+func signed(tb testing.TB, c *model.ClientStates) string {
 	tb.Helper()
-	s, err := c.Sign(tenant, mailbox)
+	s, err := c.Sign(testTenant, testMailbox)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -217,9 +217,7 @@ func (p *parser) unquoted() ([]byte, error) {
 
 // skip passes over the value that comes next, refusing what is nested too deeply.
 func (p *parser) skip() error {
-	switch p.dec.PeekKind() {
-	case jsontext.KindBeginObject, jsontext.KindBeginArray:
-	default:
+	if kind := p.dec.PeekKind(); kind != jsontext.KindBeginObject && kind != jsontext.KindBeginArray {
 		return p.dec.SkipValue()
 	}
 	depth := p.dec.StackDepth()

@@ -27,7 +27,7 @@ type options struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM) //nolint:forbidigo // The one place where a context begins.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var o options
 	flag.StringVar(&o.serve, "serve", "", "used by itself: be one of the doors")
@@ -70,9 +70,11 @@ func compare(ctx context.Context, o options, out io.Writer) (err error) {
 			return err
 		}
 	}
-	fmt.Fprintf(out, "%d connections, %d rounds of %v after %v\n\n", o.connections, o.rounds, o.span, o.warm)
-	fmt.Fprintln(out, "| server | items a POST | program | notifications/s | p50 | p99 | CPU µs a notification: door + broker | door resident | of the reference |")
-	fmt.Fprintln(out, "| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+	if _, err := fmt.Fprintf(out, "%d connections, %d rounds of %v after %v\n\n"+
+		"| server | items a POST | program | notifications/s | p50 | p99 | CPU µs a notification: door + broker | door resident | of the reference |\n"+
+		"| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n", o.connections, o.rounds, o.span, o.warm); err != nil {
+		return err
+	}
 	for _, c := range []cell{
 		{false, 1, "async"},
 		{false, 20, "async"},
@@ -92,7 +94,9 @@ func compare(ctx context.Context, o options, out io.Writer) (err error) {
 		}
 		reference := median(seen[c.reference])
 		for _, program := range programs {
-			row(out, c, program, median(seen[program]), reference)
+			if err := row(out, c, program, median(seen[program]), reference); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -104,12 +108,13 @@ func median(rounds []figures) figures {
 	return rounds[len(rounds)/2]
 }
 
-func row(out io.Writer, c cell, program string, f, reference figures) {
+func row(out io.Writer, c cell, program string, f, reference figures) error {
 	server := "default sync"
 	if c.always {
 		server = "sync always"
 	}
-	fmt.Fprintf(out, "| %s | %d | %s | %.0f | %v | %v | %.0f + %.0f | %d MB | %.2f |\n", server, c.items, program, f.rate(),
+	_, err := fmt.Fprintf(out, "| %s | %d | %s | %.0f | %v | %v | %.0f + %.0f | %d MB | %.2f |\n", server, c.items, program, f.rate(),
 		f.p50.Round(100*time.Microsecond), f.p99.Round(100*time.Microsecond), f.perItem(f.doorCPU), f.perItem(f.brokerCPU),
 		f.resident>>20, f.rate()/reference.rate())
+	return err
 }

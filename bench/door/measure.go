@@ -90,13 +90,13 @@ func startBroker(ctx context.Context, o options, dir string, always bool) (*exec
 	if err := os.WriteFile(file, []byte(settings+" }\n"), 0o600); err != nil {
 		return nil, "", err
 	}
-	broker := exec.CommandContext(ctx, o.server, "-c", file) //nolint:gosec // The binary that the caller named, or that we built.
+	broker := exec.CommandContext(ctx, o.server, "-c", file)
 	if err := broker.Start(); err != nil {
 		return nil, "", err
 	}
 	ports := filepath.Join(dir, fmt.Sprintf("%s_%d.ports", filepath.Base(o.server), broker.Process.Pid))
 	url, err := until(ctx, func() (string, bool) {
-		data, err := os.ReadFile(ports) //nolint:gosec // Written by the server that we started.
+		data, err := os.ReadFile(ports)
 		_, rest, found := bytes.Cut(data, []byte(`"nats://`))
 		if err != nil || !found {
 			return "", false
@@ -131,7 +131,7 @@ func startDoor(ctx context.Context, program, url string) (*exec.Cmd, string, err
 	if err != nil {
 		return nil, "", err
 	}
-	door := exec.CommandContext(ctx, self, "-serve", program, "-nats", url) //nolint:gosec // This program.
+	door := exec.CommandContext(ctx, self, "-serve", program, "-nats", url)
 	door.Stderr = os.Stderr
 	out, err := door.StdoutPipe()
 	if err != nil {

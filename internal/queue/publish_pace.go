@@ -61,11 +61,12 @@ func (p *pace) plan(open int, now time.Time) pacePlan {
 		p.measured = now
 		return planMeasure
 	}
-	n := time.Duration(max(open/2, 1))
+	n := float64(open) / 2
 	if p.fixed == 0 {
 		p.fixed = paceBatch
 	}
-	if time.Duration(paceLead*float64(p.fixed+n*paceMessage))/2 < n*p.gap {
+	batch := (float64(p.fixed) + n*float64(paceMessage)) / 2
+	if paceLead*batch < n*float64(p.gap) {
 		return planBatch
 	}
 	return planSingles

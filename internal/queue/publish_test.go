@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -70,11 +71,7 @@ func expectAll(t *testing.T, what string, got []model.Confirmation, err error, w
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("%s: %s", what, diff)
 	}
-	bad := false
-	for _, c := range want {
-		bad = bad || c == model.Unconfirmed
-	}
-	if (err != nil) != bad {
+	if (err != nil) != slices.Contains(want, model.Unconfirmed) {
 		t.Errorf("%s: error %v", what, err)
 	}
 }
@@ -354,12 +351,7 @@ func TestPublisherComesBackWithTheServer(t *testing.T) {
 			server.Start()
 			testbed.Eventually(t, "the publisher to come back", func(context.Context) bool {
 				got, _ := p.Publish(within(t, time.Second), hintsOf("during", 20))
-				for _, c := range got {
-					if c == model.Unconfirmed {
-						return false
-					}
-				}
-				return true
+				return !slices.Contains(got, model.Unconfirmed)
 			})
 			if n := storedMessages(t, stream); n != 40 {
 				t.Errorf("%d stored", n)
