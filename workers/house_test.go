@@ -46,6 +46,8 @@ type house struct {
 	tamper atomic.Pointer[http.HandlerFunc]
 	hour   atomic.Int64
 	linked atomic.Int64
+	// lastAct is when somebody last did something in Outlook at random.
+	lastAct time.Time
 }
 
 // plan says what a house is like; zero values give a plain one.

@@ -104,6 +104,9 @@ func (s *second) looks(ctx context.Context, a again) {
 		last := a.doubt == doubtWeak || i == len(s.after)-1
 		var err error
 		if a, err = s.now(ctx, a, last); err != nil {
+			if ctx.Err() != nil {
+				return
+			}
 			s.log.DebugContext(ctx, "a second look failed and is left to the sweep", slog.String("error", err.Error()))
 			return
 		}
