@@ -214,7 +214,7 @@ func TestPage(t *testing.T) {
 		}
 		body, err := io.ReadAll(resp.Body)
 		_ = resp.Body.Close()
-		if err != nil || resp.StatusCode != 200 || len(body) < 1000 || !strings.HasPrefix(resp.Header.Get("Content-Type"), kind) {
+		if err != nil || resp.StatusCode != http.StatusOK || len(body) < 1000 || !strings.HasPrefix(resp.Header.Get("Content-Type"), kind) {
 			t.Errorf("%s: %d, %d bytes of %s, %v", path, resp.StatusCode, len(body), resp.Header.Get("Content-Type"), err)
 		}
 		if !strings.Contains(resp.Header.Get("Content-Security-Policy"), "default-src 'none'") {

@@ -20,7 +20,7 @@ type wire func(r *http.Request) *http.Response
 
 func (w wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	done := make(chan *http.Response, 1)
-	go func() { done <- w(r) }()
+	go func() { done <- w(r) }() //nolint:bodyclose // The caller closes it.
 	select {
 	case resp := <-done:
 		return resp, nil

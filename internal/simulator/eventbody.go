@@ -208,7 +208,7 @@ func (st *state) goOnline(box *mailbox) {
 	st.Conference = strconv.Itoa(100_000_000 + int(digits[0])<<16 + int(digits[1])<<8 + int(digits[2]))
 }
 
-func set[T any](dst *T, v *T) {
+func set[T any](dst, v *T) {
 	if v != nil {
 		*dst = *v
 	}

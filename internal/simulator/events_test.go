@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,9 +17,7 @@ func draft(subject string, more ...map[string]any) map[string]any {
 		"end": wallTime{monday().Add(time.Hour).Format(localTime), "UTC"},
 	}
 	for _, m := range more {
-		for k, v := range m {
-			body[k] = v
-		}
+		maps.Copy(body, m)
 	}
 	return body
 }

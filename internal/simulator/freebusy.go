@@ -64,8 +64,10 @@ func (b *scheduleBody) check() (from, to time.Time, step time.Duration, err erro
 func (c *call) schedule(ref string, from, to time.Time, step time.Duration) object {
 	failed := func(code, message string) object {
 		return object{
-			{"scheduleId", ref}, {"availabilityView", ""},
-			{"error", map[string]any{"message": message, "responseCode": code}}, {"scheduleItems", []object{}},
+			{"scheduleId", ref},
+			{"availabilityView", ""},
+			{"error", map[string]any{"message": message, "responseCode": code}},
+			{"scheduleItems", []object{}},
 		}
 	}
 	box := c.s.world.emails[strings.ToLower(ref)]
@@ -98,7 +100,9 @@ func (c *call) schedule(ref string, from, to time.Time, step time.Duration) obje
 		items = append(items, append(o, member{"start", in(it.state.Start, c.zone)}, member{"end", in(it.state.End, c.zone)}))
 	}
 	return object{
-		{"scheduleId", ref}, {"availabilityView", string(view)}, {"scheduleItems", items},
+		{"scheduleId", ref},
+		{"availabilityView", string(view)},
+		{"scheduleItems", items},
 		{"workingHours", box.working.json(box)},
 	}
 }

@@ -168,8 +168,10 @@ func (s *Simulator) grant(name string, r *http.Request) (map[string]any, error) 
 		box, err := s.world.person(form.Get("username"))
 		s.world.mu.RUnlock()
 		if err != nil || box.tenant != t || form.Get("password") == "" {
-			return nil, &loginError{http.StatusBadRequest, "invalid_grant", 50126,
-				"Error validating credentials due to invalid username or password."}
+			return nil, &loginError{
+				http.StatusBadRequest, "invalid_grant", 50126,
+				"Error validating credentials due to invalid username or password.",
+			}
 		}
 		return s.tokenAnswer(t.id, claims{
 			AppID: id, ObjectID: box.id, UPN: box.email, IDType: "user",
@@ -178,8 +180,10 @@ func (s *Simulator) grant(name string, r *http.Request) (map[string]any, error) 
 	case "":
 		return nil, missing("grant_type")
 	default:
-		return nil, &loginError{http.StatusBadRequest, "unsupported_grant_type", 70003,
-			"The app requested an unsupported grant type."}
+		return nil, &loginError{
+			http.StatusBadRequest, "unsupported_grant_type", 70003,
+			"The app requested an unsupported grant type.",
+		}
 	}
 }
 
@@ -234,8 +238,10 @@ func (a App) prove(r *http.Request) error {
 	}
 	switch {
 	case secret == "":
-		return &loginError{http.StatusUnauthorized, "invalid_client", 7000218,
-			"The request body must contain the following parameter: 'client_assertion' or 'client_secret'."}
+		return &loginError{
+			http.StatusUnauthorized, "invalid_client", 7000218,
+			"The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
+		}
 	case a.Secret != "" && secret != a.Secret:
 		return &loginError{http.StatusUnauthorized, "invalid_client", 7000215, fmt.Sprintf(
 			"Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the "+

@@ -11,6 +11,7 @@ func subscribe() []string      { return []string{"Calendars.Read", "Calendars.Re
 func readUsers() []string {
 	return []string{"User.Read.All", "User.ReadBasic.All", "User.Read", "Directory.Read.All"}
 }
+
 func readSettings() []string { return []string{"MailboxSettings.Read", "MailboxSettings.ReadWrite"} }
 
 func (s *Simulator) routes() *http.ServeMux {

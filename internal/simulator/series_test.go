@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-func (o *office) instances(t *testing.T, b Booked, opts ...option) []map[string]any {
+func (o *office) instances(t *testing.T, b Booked) []map[string]any {
 	t.Helper()
 	q := "?startDateTime=" + url.QueryEscape(monday().AddDate(0, 0, -30).Format(time.RFC3339)) +
 		"&endDateTime=" + url.QueryEscape(monday().AddDate(1, 0, 0).Format(time.RFC3339)) + "&$top=100"
 	var list []map[string]any
-	for _, v := range o.graph(t, 200, http.MethodGet, "/users/"+b.Mailbox+"/events/"+b.ID+"/instances"+q, nil, append(opts, immutable())...)["value"].([]any) {
+	for _, v := range o.graph(t, 200, http.MethodGet, "/users/"+b.Mailbox+"/events/"+b.ID+"/instances"+q, nil, immutable())["value"].([]any) {
 		list = append(list, v.(map[string]any))
 	}
 	return list

@@ -65,7 +65,7 @@ func TestRefusedSubscriptions(t *testing.T) {
 
 func TestHandshake(t *testing.T) {
 	t.Parallel()
-	o := newOffice(t, Config{HandshakeTimeout: 300 * time.Millisecond})
+	o, hurried := newOffice(t, Config{}), newOffice(t, Config{HandshakeTimeout: 100 * time.Millisecond})
 	tests := map[string]struct {
 		answer  func(w http.ResponseWriter, token string)
 		message string
@@ -89,7 +89,7 @@ func TestHandshake(t *testing.T) {
 			_, _ = io.WriteString(w, strings.ReplaceAll(token, " ", "+"))
 		}, "validation token"},
 		"too late": {func(w http.ResponseWriter, token string) {
-			_ = wait(t.Context(), time.Second)
+			_ = wait(t.Context(), 300*time.Millisecond)
 			w.Header().Set("Content-Type", "text/plain")
 			_, _ = io.WriteString(w, token)
 		}, "Subscription validation request timed out."},
@@ -103,6 +103,10 @@ func TestHandshake(t *testing.T) {
 				test.answer(w, r.URL.Query().Get("validationToken"))
 			}))
 			defer srv.Close()
+			o := o
+			if name == "too late" {
+				o = hurried
+			}
 			status, body := o.do(t, o.request(t, http.MethodPost, "/subscriptions", o.wish(t, &door{url: srv.URL + "/n?mine=1"}, nil)))
 			if test.message == "" {
 				if status != http.StatusCreated {
