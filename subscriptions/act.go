@@ -106,6 +106,9 @@ func (w reason) String() string {
 	return "none"
 }
 
+// rounding is more than what PostgreSQL's microseconds cut off Graph's 100 ns.
+const rounding = time.Millisecond
+
 // renew moves the expiry.
 func (r *Renewer) renew(ctx context.Context, sub model.Subscription) {
 	for range lifetimeTries {
@@ -124,7 +127,7 @@ func (r *Renewer) renew(ctx context.Context, sub model.Subscription) {
 			return
 		}
 		sub.RenewedAt, sub.Lifecycle = now, ""
-		if !granted.ExpiresAt.After(sub.ExpiresAt) && now.Add(asked).Sub(sub.ExpiresAt) > time.Second {
+		if !granted.ExpiresAt.After(sub.ExpiresAt.Add(rounding)) && now.Add(asked).Sub(sub.ExpiresAt) > time.Second {
 			r.unchanged(ctx, sub)
 			return
 		}
@@ -171,16 +174,15 @@ func (r *Renewer) reauthorize(ctx context.Context, sub model.Subscription) {
 // alive writes a subscription that Graph has just confirmed, due when plan says, and notes that its mailbox and its tenant
 // are well.
 func (r *Renewer) alive(ctx context.Context, sub model.Subscription) {
-	was := sub.State
+	if sub.State != model.SubscriptionActive {
+		r.well(ctx, sub)
+	}
 	sub.State, sub.Reason, sub.Attempts = model.SubscriptionActive, "", 0
 	sub.DueAt = time.Now()
 	if next := plan(sub.DueAt, true, sub); next.step == stepWait {
 		sub.DueAt = next.at
 	}
 	r.save(ctx, sub)
-	if was != model.SubscriptionActive {
-		r.well(ctx, sub)
-	}
 }
 
 // sweep makes the mailbox's sessions due for verification; false when that could not be written.

@@ -57,7 +57,7 @@ const (
 	// https://learn.microsoft.com/graph/change-notifications-lifecycle-events
 	apart = 10 * time.Minute
 	// fresh is how long after a refresh another demand for one is taken for an echo of what the refresh answered.
-	fresh = 5 * time.Second
+	fresh = 2 * time.Second
 	// stuckAfter is how many renewals in a row may leave the expiry where it was.
 	stuckAfter = 3
 )
