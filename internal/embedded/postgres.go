@@ -55,8 +55,8 @@ type Postgres struct {
 // StartPostgres starts a local PostgreSQL and returns once it takes connections. ctx bounds only the start.
 //
 // PostgreSQL refuses to run as root, so root hands it to the user "postgres" or else "nobody" (or to whoever owns the
-// data already). If that user can't reach Dir, the data goes below /var/lib/pairsync instead, which Progress is told and
-// the file WHERE in Dir says.
+// data already). If that user can't reach Dir, the data goes below /var/lib/pairsync instead (or stays below the folder for
+// temporary files), which Progress is told and the file WHERE in Dir says.
 //
 // It fails with ErrInUse when another process uses the directory, and in words when no binaries can be had, or when the
 // data was made by another major version than those that can be had.

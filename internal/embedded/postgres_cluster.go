@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,6 +17,9 @@ import (
 
 // elsewhere is where root keeps data that the user as whom PostgreSQL runs could not reach where it was asked for.
 const elsewhere = "/var/lib/pairsync"
+
+// whereFile in a data directory tells where its data was moved.
+const whereFile = "WHERE"
 
 // cluster is a data directory and what it takes to serve it.
 type cluster struct {
@@ -34,7 +35,7 @@ func (c *cluster) data() string { return filepath.Join(c.home, "data") }
 // prepareCluster finds binaries, account and data, and makes the data when there is none.
 func prepareCluster(ctx context.Context, cfg PostgresConfig, dir string) (*cluster, error) {
 	c := &cluster{home: dir}
-	if moved := movedHome(dir); os.Geteuid() == 0 && exists(filepath.Join(moved, "data")) {
+	if moved := movedHome(dir); moved != "" {
 		c.home = moved
 	}
 	major, err := dataMajor(c.data())
@@ -81,24 +82,42 @@ func (c *cluster) settle(ctx context.Context, cfg PostgresConfig) error {
 		return nil
 	}
 	asked := c.home
-	c.home = movedHome(asked)
-	if err := os.MkdirAll(c.home, 0o755); err != nil { //nolint:gosec // Every user must get through; the data itself is 0700.
+	var err error
+	if c.home, err = newHome(asked); err != nil {
 		return fmt.Errorf("user %s can't enter %s, and there is no other place: %w", c.account.name, asked, err)
 	}
-	if err := errors.Join(os.Chmod(c.home, 0o700), c.account.own(c.home)); err != nil { //nolint:gosec // A folder.
+	if err := c.account.own(c.home); err != nil {
 		return err
 	}
 	if err := c.canRun(ctx, c.home); err != nil {
 		return fmt.Errorf("user %s can enter neither %s nor %s: choose a data directory that it can reach", c.account.name, asked, c.home)
 	}
 	cfg.Progress(fmt.Sprintf("user %s can't enter %s, so the database is kept in %s", c.account.name, asked, c.home))
-	return os.WriteFile(filepath.Join(asked, "WHERE"), []byte(c.home+"\n"), 0o600)
+	return os.WriteFile(filepath.Join(asked, whereFile), []byte(c.home+"\n"), 0o600)
 }
 
-// movedHome is the same for the same directory at every start.
+// newHome makes another place. Each is new: whoever removes a data directory to begin afresh must not meet the old data
+// again. What was asked for below the folder for temporary files stays below it.
+func newHome(asked string) (string, error) {
+	base := elsewhere
+	if rel, err := filepath.Rel(os.TempDir(), asked); err == nil && filepath.IsLocal(rel) {
+		base = os.TempDir()
+	} else if err := os.MkdirAll(base, 0o755); err != nil { //nolint:gosec // Every user must get through; the homes are 0700.
+		return "", err
+	}
+	return os.MkdirTemp(base, "pairsync-postgres-")
+}
+
+// movedHome is where an earlier start moved the data; empty when none did.
 func movedHome(dir string) string {
-	sum := sha256.Sum256([]byte(dir))
-	return filepath.Join(elsewhere, "postgres-"+hex.EncodeToString(sum[:6]))
+	b, err := os.ReadFile(filepath.Join(dir, whereFile))
+	if err != nil {
+		return ""
+	}
+	if home := strings.TrimSpace(string(b)); filepath.IsAbs(home) && exists(home) {
+		return home
+	}
+	return ""
 }
 
 // canRun tries it: modes, groups, access lists and mounts are too many rules to work out.
