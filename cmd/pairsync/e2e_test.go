@@ -38,23 +38,15 @@ func TestServeBringsAMoveInOutlookToTheSession(t *testing.T) {
 		}
 		return seen.Start
 	}
-	follows := func(want time.Time) {
-		t.Helper()
-		within(t, "the session to follow Outlook", func(ctx context.Context) (bool, error) {
-			var have apiSession
-			err := s.api.do(ctx, http.MethodGet, tenant+"/sessions/s-1", nil, &have)
-			return have.StartsAt.Equal(want), err
-		})
-	}
-	follows(moveTo(time.Hour))
+	s.follows(t, tenant, moveTo(time.Hour))
 	s.hasContractMetrics(t)
 
 	p.kill(t)
 	moved := moveTo(time.Hour) // While nobody listens.
 	p = start(t, s.env, "serve")
 	s.ready(t)
-	follows(moved)
-	follows(moveTo(time.Hour))
+	s.follows(t, tenant, moved)
+	s.follows(t, tenant, moveTo(time.Hour))
 
 	var history struct {
 		Items []apiChange `json:"items"`
