@@ -21,7 +21,7 @@ type Config struct {
 	LifecycleURL    string
 	// Lifetime is asked of Graph for each subscription, less when Graph has refused that; 0 means 166 h.
 	Lifetime time.Duration
-	// Concurrency is how many subscriptions are worked on at once, TenantConcurrency how many of one tenant; 0 means 64 and 8.
+	// Concurrency is how many subscriptions are worked on at once, TenantConcurrency how many of one tenant; 0 means 64 and 16.
 	Concurrency       int
 	TenantConcurrency int
 	// Lease is how long a subscription is claimed; work on one ends before that; 0 means 2 min.
@@ -51,7 +51,7 @@ type Deps struct {
 func (c Config) withDefaults() Config {
 	c.Lifetime = cmp.Or(c.Lifetime, 166*time.Hour)
 	c.Concurrency = cmp.Or(c.Concurrency, 64)
-	c.TenantConcurrency = cmp.Or(c.TenantConcurrency, min(8, c.Concurrency))
+	c.TenantConcurrency = cmp.Or(c.TenantConcurrency, min(16, c.Concurrency))
 	c.Lease = cmp.Or(c.Lease, 2*time.Minute)
 	c.PollInterval = cmp.Or(c.PollInterval, 15*time.Second)
 	c.RetryMin = cmp.Or(c.RetryMin, 2*time.Second)

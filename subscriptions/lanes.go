@@ -25,7 +25,11 @@ type tenantLane struct {
 
 const (
 	// firstGuess is taken for how long one subscription takes before any was measured.
-	firstGuess = time.Second
+	firstGuess = 200 * time.Millisecond
+	// slow is when a tenant's lane gets narrow: its calls hang, and each of them holds one of the slots of all. narrow is
+	// how many it then has, enough to find out that it is well again.
+	slow   = 5 * time.Second
+	narrow = 2
 	// shortestTurn keeps a full lane from being asked again at once.
 	shortestTurn = 200 * time.Millisecond
 )
@@ -43,12 +47,16 @@ func (l *lanes) enter(tenant string, now time.Time) (leave func(now time.Time), 
 		lane = &tenantLane{took: firstGuess}
 		l.tenants[tenant] = lane
 	}
-	if lane.inside >= l.width {
+	width := l.width
+	if lane.took >= slow {
+		width = min(width, narrow)
+	}
+	if lane.inside >= width {
 		soonest := now.Add(shortestTurn)
 		if lane.next.Before(soonest) {
 			lane.next = soonest
 		}
-		lane.next = lane.next.Add(lane.took / time.Duration(l.width))
+		lane.next = lane.next.Add(lane.took / time.Duration(width))
 		return nil, lane.next
 	}
 	lane.inside++
@@ -60,7 +68,7 @@ func (l *lanes) leave(tenant string, lane *tenantLane, took time.Duration, now t
 	defer l.mu.Unlock()
 	lane.inside--
 	lane.took += (took - lane.took) / 8
-	if lane.inside == 0 && lane.next.Before(now) {
+	if lane.inside == 0 && lane.next.Before(now) && lane.took < slow {
 		delete(l.tenants, tenant)
 	}
 }

@@ -7,7 +7,9 @@ import (
 
 func TestParseTime(t *testing.T) {
 	t.Parallel()
-	utc := func(y, mo, d, h, mi, s, ns int) time.Time { return time.Date(y, time.Month(mo), d, h, mi, s, ns, time.UTC) }
+	utc := func(y, mo, d, h, mi, s, ns int) time.Time {
+		return time.Date(y, time.Month(mo), d, h, mi, s, ns, time.UTC)
+	}
 	cases := []struct {
 		in   string
 		want time.Time

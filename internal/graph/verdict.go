@@ -79,7 +79,7 @@ func codeVerdict(op operation, code string) (verdict, bool) {
 		return verdict{kind: KindQuota, reason: ReasonQuotaExceeded}, true
 	case "syncstatenotfound", "resyncrequired", "errorinvalidsyncstatedata":
 		return verdict{kind: KindGone, reason: ReasonSyncStateLost}, true
-	case "errormailboxmoveinprogress", "errormailboxstoreunavailable":
+	case "errormailboxmoveinprogress", "errormailboxstoreunavailable", "mailboxstoreunavailable":
 		return verdict{kind: KindUnavailable, reason: ReasonMailboxMoving}, true
 	case "errorirresolvableconflict":
 		return verdict{kind: KindPrecondition, reason: ReasonChangedMeanwhile}, true

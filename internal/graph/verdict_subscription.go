@@ -99,6 +99,9 @@ func innerVerdict(code, reason string) verdict {
 		if strings.Contains(reason, "rest api is not yet supported") {
 			return verdict{kind: KindMailbox, reason: ReasonMailboxNotEnabled}
 		}
+		if strings.Contains(reason, "is invalid") {
+			return verdict{kind: KindMailbox, reason: ReasonUserNotFound}
+		}
 		return verdict{kind: KindMailbox, reason: ReasonNoMailbox}
 	case "unauthorized":
 		// Not our token: the subscription service's own with Outlook. Seen as a fault of the whole service

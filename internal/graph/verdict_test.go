@@ -178,6 +178,8 @@ func TestClassify(t *testing.T) {
 		{"our own mistake", opCreateSubscription, 400, `{"error":{"code":"InvalidRequest","message":"'ChangeType' is a required property"}}`, KindInvalid, ReasonInvalidRequest},
 		{"inner conflict", opCreateSubscription, 400, `{"error":{"code":"ExtensionError","message":"Operation: Create; Exception: [Status Code: Conflict; Reason: x]"}}`, KindConflict, ReasonExistsAlready},
 		{"inner throttling", opCreateSubscription, 400, `{"error":{"code":"extensionError","message":"Operation: Create; Exception: [Status Code: TooManyRequests; Reason: x]"}}`, KindThrottled, ReasonThrottled},
+		{"inner user not found", opCreateSubscription, 404, `{"error":{"code":"extensionError","message":"Operation: Create; Exception: [Status Code: NotFound; Reason: The requested user 'x' is invalid.]"}}`, KindMailbox, ReasonUserNotFound},
+		{"mailbox on the move", opEvent, 503, `{"error":{"code":"MailboxStoreUnavailable"}}`, KindUnavailable, ReasonMailboxMoving},
 		{"inner not found", opCreateSubscription, 404, `{"error":{"code":"extensionError","message":"Operation: Create; Exception: [Status Code: NotFound; Reason: x]"}}`, KindMailbox, ReasonNoMailbox},
 	}
 	for _, tc := range cases {
