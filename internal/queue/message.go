@@ -97,7 +97,11 @@ func parsePosition(reply string) (position, error) {
 
 // failures is how often handling the message has failed so far.
 func failures(h nats.Header) int {
-	n, err := strconv.Atoi(first(h, headerFailures))
+	v := first(h, headerFailures)
+	if v == "" {
+		return 0 // Nearly always; an error would cost more than all the rest here.
+	}
+	n, err := strconv.Atoi(v)
 	if err != nil || n < 0 {
 		return 0
 	}
@@ -106,7 +110,11 @@ func failures(h nats.Header) int {
 
 // headerTime reads a time from a header; zero when there is none.
 func headerTime(h nats.Header, name string) time.Time {
-	t, err := time.Parse(time.RFC3339Nano, first(h, name))
+	v := first(h, name)
+	if v == "" {
+		return time.Time{}
+	}
+	t, err := time.Parse(time.RFC3339Nano, v)
 	if err != nil {
 		return time.Time{}
 	}
