@@ -74,7 +74,7 @@ async function loadPeople() {
   const lists = await Promise.all(state.tenants.map((t) => api("GET", `/tenants/${encodeURIComponent(t.id)}/users`)));
   state.people = new Map(lists.flat().map((u) => [u.id, u]));
   state.users = lists[state.tenants.findIndex((t) => t.id === $("tenant").value)] ?? [];
-  fill($("person"), state.users.map((u) => [u.id, `${u.name} <${u.email}>`]), $("person").value || wanted().get("person"));
+  fill($("person"), state.users.map((u) => [u.id, u.name || u.email]), $("person").value || wanted().get("person"));
 }
 
 async function refresh() {
@@ -112,7 +112,7 @@ function drawWeek() {
   const days = Array.from({ length: 7 }, (_, i) => addDays(state.week, i));
   const hoursColumn = el("div", { className: "hours" });
   for (let h = 0; h < hours; h++) {
-    const label = el("span", { textContent: `${firstHour + h}:00` });
+    const label = el("span", { textContent: new Date(0, 0, 1, firstHour + h).toLocaleTimeString([], { hour: "numeric" }) });
     label.style.top = `${h * 3}rem`;
     hoursColumn.append(label);
   }
