@@ -256,6 +256,7 @@ func (sv *saver) dirty() {
 // run writes until ctx ends, and then once more.
 func (sv *saver) run(ctx context.Context, snapshot func() *saved) error {
 	if sv.path == "" {
+		<-ctx.Done()
 		return nil
 	}
 	for {
