@@ -281,7 +281,7 @@ func (c *Client) readBatchItem(answer wireBatchItem, now time.Time) Result {
 func batchHeader(raw jsontext.Value) http.Header {
 	var values map[string]jsontext.Value
 	header := http.Header{}
-	if raw.Kind() != '{' || json.Unmarshal(raw, &values, lenient()) != nil {
+	if raw.Kind() != jsontext.KindBeginObject || json.Unmarshal(raw, &values, lenient()) != nil {
 		return header
 	}
 	for name, value := range values {

@@ -28,6 +28,7 @@ type batchedAnswer map[string]any
 
 // batching answers $batch in any order with what item says; nil leaves the item out.
 func batching(t *testing.T, item func(r batchedRequest) batchedAnswer) http.HandlerFunc {
+	t.Helper()
 	return func(w http.ResponseWriter, r *http.Request) {
 		var in struct {
 			Requests []batchedRequest `json:"requests"`
@@ -51,7 +52,7 @@ func batching(t *testing.T, item func(r batchedRequest) batchedAnswer) http.Hand
 			}
 		}
 		rand.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
-		writeJSON(w, http.StatusOK, map[string]any{"responses": out})
+		writeJSON(w, map[string]any{"responses": out})
 	}
 }
 
