@@ -300,6 +300,16 @@ func TestEventsEndsWithItsCaller(t *testing.T) {
 	}
 }
 
+// An answer that comes twice is one answer.
+func TestBatchThatAnswersTwice(t *testing.T) {
+	t.Parallel()
+	s := newStandIn(t, answer(http.StatusOK, `{"responses":[{"id":"0","status":200,"body":{"id":"first"}},{"id":"0","status":404,"body":null}]}`))
+	results := s.client(t).Events(t.Context(), tenantA, []EventRef{{Mailbox{tenantA, mailboxA}, "1"}})
+	if results[0].Err != nil || results[0].Event.ID != "first" {
+		t.Errorf("got %+v", results[0])
+	}
+}
+
 // A batch waits for a mailbox that others keep busy, and for no longer than that.
 func TestEventsWaitsForABusyMailbox(t *testing.T) {
 	t.Parallel()

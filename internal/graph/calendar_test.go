@@ -187,7 +187,7 @@ func TestInstancesFollowsPages(t *testing.T) {
 // A link that leads elsewhere would carry our token there.
 func TestInstancesStaysWithGraph(t *testing.T) {
 	t.Parallel()
-	for _, link := range []string{"https://evil.example/v1.0/x", "//evil.example/x", ":", "ftp://127.0.0.1/x"} {
+	for _, link := range []string{"https://evil.example/v1.0/x", "http://evil.example/v1.0/x", "//evil.example/x", ":", "ftp://127.0.0.1/x"} {
 		s := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) {
 			writeJSON(w, map[string]any{"value": []any{}, "@odata.nextLink": link})
 		})

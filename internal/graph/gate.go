@@ -26,7 +26,9 @@ const (
 	serviceBatch         service = "batch"
 )
 
-func serviceLane(tenant string, s service) lane { return lane{tenant: strings.ToLower(tenant), service: s} }
+func serviceLane(tenant string, s service) lane {
+	return lane{tenant: strings.ToLower(tenant), service: s}
+}
 
 func mailboxLane(mb Mailbox) lane {
 	return lane{tenant: strings.ToLower(mb.Tenant), mailbox: strings.ToLower(mb.User)}
