@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"pairsync/internal/testbed"
 	"pairsync/model"
 )
 
@@ -234,6 +235,33 @@ func TestCommitFindsPeopleOfTheProgramme(t *testing.T) {
 	}
 }
 
+// TestCommitWaitsForTheRow: what it compares a reading with is the session as the others leave it, not as it was when it came.
+func TestCommitWaitsForTheRow(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	s := b.settle(t, b.link(t, linkOf("s")))
+	release := b.hold(t, "UPDATE sessions SET change_key = 'k9', last_modified_at = $1, title = 'later' WHERE id = 's'", modified(9))
+	outcome := make(chan model.Outcome, 1)
+	go func() {
+		o := eventOf(s, 5)
+		o.StartsAt = tomorrow(8)
+		out, err := b.Commit(t.Context(), []model.Reading{reading(s, o)})
+		if err != nil {
+			t.Error(err)
+			out = []model.Outcome{{Err: err}}
+		}
+		outcome <- out[0]
+	}()
+	b.waiting(t, 1, "transactionid")
+	release()
+	if out := testbed.Receive(t, "the commit", outcome); out.Verdict != model.VerdictStale || out.Session.Title != "later" {
+		t.Errorf("outcome %+v", out)
+	}
+	if got := b.session(t, "s"); got.ChangeKey != "k9" || !got.StartsAt.Equal(s.StartsAt) {
+		t.Errorf("session %+v", got)
+	}
+}
+
 // TestCommitWithoutADatabase: what failed as a whole is an error, and not the fault of a reading.
 func TestCommitWithoutADatabase(t *testing.T) {
 	t.Parallel()
@@ -255,7 +283,7 @@ func TestCommitGivesUpItsConnection(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
 	s := b.link(t, linkOf("s"))
-	release := b.lockRow(t, "s")
+	release := b.hold(t, "SELECT 1 FROM sessions FOR UPDATE")
 	ctx, cancel := withTimeout(t, 100*time.Millisecond)
 	defer cancel()
 	if _, err := b.Commit(ctx, []model.Reading{reading(s, eventOf(s, 1))}); !errors.Is(err, ctx.Err()) || err == nil {

@@ -95,6 +95,38 @@ func (b *bed) follow(ctx context.Context, t *testing.T, limit int, done <-chan s
 	}
 }
 
+// TestACommitWaitsForEarlierCursors: while somebody has drawn a cursor and not yet committed, nobody commits a later one.
+func TestACommitWaitsForEarlierCursors(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	quick := b.link(t, linkOf("quick"))
+	b.exec(t, "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END'")
+	b.exec(t, "CREATE TRIGGER dawdle AFTER INSERT ON changes FOR EACH ROW WHEN (NEW.session = 'slow') EXECUTE FUNCTION dawdle()")
+	release := b.hold(t, "SELECT pg_advisory_xact_lock(1)")
+
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, _, err := b.LinkSession(t.Context(), linkOf("slow")); err != nil {
+			t.Error(err)
+		}
+	})
+	b.waiting(t, 1, "advisory")
+	wg.Go(func() {
+		o := eventOf(quick, 1)
+		o.StartsAt = tomorrow(8)
+		if out, err := b.Commit(t.Context(), []model.Reading{reading(quick, o)}); err != nil || len(out[0].Changes) != 1 {
+			t.Errorf("commit: %+v, %v", out, err)
+		}
+	})
+	b.waiting(t, 2, "advisory")
+	release()
+	wg.Wait()
+	changes, err := b.Changes(t.Context(), "", 0, 0)
+	if err != nil || len(changes) != 3 || changes[1].Session != "slow" || changes[2].Session != "quick" {
+		t.Errorf("feed %+v, %v", changes, err)
+	}
+}
+
 func TestChangesOfATenant(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)

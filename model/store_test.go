@@ -240,19 +240,33 @@ func notFound(tb testing.TB, err error, thing, id string) {
 	}
 }
 
-// lockRow holds a row lock of a session on a connection of its own until the returned function is called.
-func (b *bed) lockRow(tb testing.TB, id string) (release func()) {
+// hold runs a statement in a transaction of its own, which stays open until the returned function commits it.
+func (b *bed) hold(tb testing.TB, sql string, args ...any) (release func()) {
 	tb.Helper()
 	tx, err := b.db.Begin(tb.Context())
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if _, err := tx.Exec(tb.Context(), "SELECT 1 FROM sessions WHERE tenant = 't' AND id = $1 FOR UPDATE", id); err != nil {
-		tb.Fatal(err)
-	}
-	return func() {
+	tb.Cleanup(func() {
 		if err := tx.Rollback(context.WithoutCancel(tb.Context())); err != nil && !errors.Is(err, pgx.ErrTxClosed) {
 			tb.Error(err)
 		}
+	})
+	if _, err := tx.Exec(tb.Context(), sql, args...); err != nil {
+		tb.Fatal(err)
 	}
+	return func() {
+		if err := tx.Commit(context.WithoutCancel(tb.Context())); err != nil {
+			tb.Error(err)
+		}
+	}
+}
+
+// waiting waits until n connections wait for locks of a kind.
+func (b *bed) waiting(tb testing.TB, n int64, kind string) {
+	tb.Helper()
+	testbed.Eventually(tb, "somebody to wait for a lock", func(context.Context) bool {
+		return n == b.number(tb, "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) "+
+			"WHERE NOT granted AND datname = current_database() AND locktype = '"+kind+"'")
+	})
 }

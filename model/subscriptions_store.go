@@ -3,6 +3,7 @@ package model
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -58,7 +59,7 @@ func (s *Store) NextSubscriptionDue(ctx context.Context) (time.Time, bool, error
 // row is due at once. The error is ErrNotFound when there is no such participant.
 func (s *Store) SaveSubscription(ctx context.Context, sub Subscription) error {
 	err := s.q.SaveSubscription(ctx, s.pool, dbsql.SaveSubscriptionParams{
-		Tenant: sub.Tenant, Participant: sub.Participant, MailboxID: sub.MailboxID, GraphID: sub.GraphID,
+		Tenant: sub.Tenant, Participant: sub.Participant, MailboxID: strings.ToLower(sub.MailboxID), GraphID: sub.GraphID,
 		ClientState: sub.ClientState, State: string(sub.State), Reason: sub.Reason,
 		ExpiresAt: nullTime(sub.ExpiresAt), GrantedAt: nullTime(sub.GrantedAt),
 		ReauthorizedAt: nullTime(sub.ReauthorizedAt), RenewedAt: nullTime(sub.RenewedAt),
@@ -97,7 +98,7 @@ func (s *Store) DeleteSubscription(ctx context.Context, tenant, participant stri
 func (s *Store) LifecycleReceived(ctx context.Context, tenant, mailboxID, graphID string, ev LifecycleEvent) error {
 	return s.noted(ctx, func(tx pgx.Tx) (int64, error) {
 		return s.q.NoteLifecycle(ctx, tx, dbsql.NoteLifecycleParams{
-			Tenant: tenant, MailboxID: mailboxID, GraphID: graphID, Event: string(ev),
+			Tenant: tenant, MailboxID: strings.ToLower(mailboxID), GraphID: graphID, Event: string(ev),
 		})
 	})
 }

@@ -346,3 +346,26 @@ func TestSaveSubscriptionKeepsEverything(t *testing.T) {
 	b.save(t, want)
 	equal(t, "subscription", b.claim(t), []model.Subscription{want})
 }
+
+// TestMailboxIDsInAnyCase are one mailbox: a subscription is not taken for another mailbox's for the sake of a letter.
+func TestMailboxIDsInAnyCase(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	if err := b.SetMailboxID(t.Context(), "t", "p-1", "0AB"); err != nil {
+		t.Fatal(err)
+	}
+	b.link(t, linkOf("s"))
+	sub := b.claim(t)[0]
+	sub.MailboxID = "0AB"
+	b.activate(t, sub, tomorrow(20))
+	if err := b.LifecycleReceived(t.Context(), "t", "0Ab", "graph-p-1", model.LifecycleMissed); err != nil {
+		t.Fatal(err)
+	}
+	due := b.claim(t)
+	if len(due) != 1 || due[0].State != model.SubscriptionActive || due[0].MailboxID != "0ab" {
+		t.Errorf("due %+v", due)
+	}
+	if n, err := b.SweepMailbox(t.Context(), "t", "0aB", model.CauseLifecycle); err != nil || n != 1 {
+		t.Errorf("%d sessions, %v", n, err)
+	}
+}

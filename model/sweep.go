@@ -3,6 +3,7 @@ package model
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -100,7 +101,7 @@ func (s *Store) PostponeVerify(ctx context.Context, keys []SessionKey, at time.T
 func (s *Store) SweepMailbox(ctx context.Context, tenant, mailboxID string, cause Cause) (n int, err error) {
 	err = s.inTx(ctx, func(tx pgx.Tx) error {
 		organizers, err := s.q.OrganizersOfMailbox(ctx, tx, dbsql.OrganizersOfMailboxParams{
-			Tenant: tenant, MailboxID: mailboxID,
+			Tenant: tenant, MailboxID: strings.ToLower(mailboxID),
 		})
 		if err != nil {
 			return fmt.Errorf("looking up the mailbox: %w", err)

@@ -12,7 +12,7 @@ import (
 // handle takes the one step that is due for a claimed subscription and writes when to look again.
 func (r *Renewer) handle(ctx context.Context, sub model.Subscription) {
 	// The work ends before the claim does, with time to write.
-	ctx, cancel := context.WithTimeout(ctx, r.cfg.Lease*3/4)
+	ctx, cancel := context.WithTimeout(ctx, min(r.cfg.Lease*3/4, makingTime-2*saveTime))
 	defer cancel()
 	now := time.Now()
 	next := plan(judged(now, sub.DueAt), sub.Wanted, sub)
@@ -22,6 +22,9 @@ func (r *Renewer) handle(ctx context.Context, sub model.Subscription) {
 			return
 		}
 		sub.Lifecycle = ""
+	}
+	if next.step == stepLeave {
+		return
 	}
 	if next.step == stepWait {
 		sub.DueAt = next.at
@@ -46,7 +49,7 @@ func (r *Renewer) handle(ctx context.Context, sub model.Subscription) {
 		r.reauthorize(ctx, sub)
 	case stepDelete:
 		r.remove(ctx, sub)
-	case stepWait: // Seen to above.
+	case stepWait, stepLeave: // Seen to above.
 	}
 }
 

@@ -46,7 +46,7 @@ func (r *Renewer) create(ctx context.Context, sub model.Subscription) {
 	}
 	if err != nil {
 		if known(err) {
-			sub.ClientState = "" // Graph said no: there is nothing to look for later.
+			sub.ClientState, sub.ExpiresAt = "", time.Time{} // Graph said no: there is nothing to look for later.
 		}
 		r.failed(ctx, sub, err)
 		return
@@ -82,10 +82,12 @@ func (r *Renewer) ask(ctx context.Context, sub *model.Subscription) (graph.Subsc
 	if sub.State != model.SubscriptionFailing && sub.State != model.SubscriptionExpired {
 		sub.State = model.SubscriptionPending
 	}
-	// Writing ends the claim; the due time keeps others away for as long as the claim would have.
-	sub.DueAt = time.Now().Add(r.cfg.Lease)
+	// Writing ends the claim. The due time keeps others away as long as the claim would have, and GrantedAt tells those who
+	// are called in spite of it that somebody is at it. ExpiresAt is the most that Graph may have granted if no answer comes.
+	sub.GrantedAt = time.Now()
+	sub.DueAt, sub.ExpiresAt = sub.GrantedAt.Add(r.cfg.Lease), sub.GrantedAt.Add(r.cfg.Lifetime)
 	if err := r.store.SaveSubscription(ctx, *sub); err != nil {
-		sub.ClientState = "" // Nobody has been told of it.
+		sub.ClientState, sub.ExpiresAt = "", time.Time{} // Nobody has been told of it.
 		return graph.Subscription{}, fmt.Errorf("writing a subscription before it is made: %w", err)
 	}
 	for range lifetimeTries {

@@ -14,6 +14,9 @@ import (
 // failed writes what a failed step means for the subscription, its mailbox and its tenant, and when to try again.
 func (r *Renewer) failed(ctx context.Context, sub model.Subscription, err error) {
 	now := time.Now()
+	if sub.GraphID == "" {
+		sub.GrantedAt = time.Time{} // Nobody is at it any more.
+	}
 	failure, ok := errors.AsType[*graph.Error](err)
 	if !ok || failure.Reason == graph.ReasonCancelled {
 		// Our own database, or our own end: the subscription is as it was.
@@ -63,8 +66,7 @@ func (r *Renewer) failed(ctx context.Context, sub model.Subscription, err error)
 		state = model.SubscriptionExpired
 	}
 	if state != sub.State || reason != sub.Reason {
-		r.log.LogAttrs(ctx, slog.LevelWarn, complaint(failure.Kind), slog.String("tenant", sub.Tenant),
-			slog.String("participant", sub.Participant), slog.String("reason", failure.Reason), slog.Any("error", err))
+		r.complain(ctx, sub, failure)
 	}
 	sub.State, sub.Reason = state, reason
 	sub.DueAt = retryTime(now, sub, pause, failure.RetryAfter, rand.Float64())
@@ -75,11 +77,18 @@ func (r *Renewer) failed(ctx context.Context, sub model.Subscription, err error)
 // opens again they should not wait long.
 const tenantProbe = 2 * time.Minute
 
-func complaint(kind graph.Kind) string {
-	if kind == graph.KindHandshake {
-		return "graph got no answer from our own webhook: is PUBLIC_URL reachable from the internet?"
+// complain says once, when the trouble begins or changes, what it is.
+func (r *Renewer) complain(ctx context.Context, sub model.Subscription, failure *graph.Error) {
+	attrs := []slog.Attr{
+		slog.String("tenant", sub.Tenant), slog.String("participant", sub.Participant),
+		slog.String("reason", failure.Reason), slog.Any("error", failure),
 	}
-	return "a subscription fails"
+	if failure.Kind == graph.KindHandshake {
+		r.log.LogAttrs(ctx, slog.LevelWarn,
+			"graph got no answer from our own webhook: is the public URL reachable from the internet", attrs...)
+		return
+	}
+	r.log.LogAttrs(ctx, slog.LevelWarn, "a subscription fails", attrs...)
 }
 
 func (r *Renewer) probes() backoff { return backoff{r.cfg.ProbeMin, r.cfg.ProbeMax} }
@@ -125,14 +134,13 @@ func (r *Renewer) markTenant(ctx context.Context, id string, to func(model.Tenan
 	if err == nil && t.Status == model.TenantDisconnected {
 		return
 	}
-	changed := false
 	if err == nil {
 		status, reason := to(t)
 		if status == t.Status && reason == t.StatusReason {
 			return
 		}
-		changed, err = r.store.SetTenantStatus(ctx, id, status, reason)
-		if changed {
+		var changed bool
+		if changed, err = r.store.SetTenantStatus(ctx, id, status, reason); changed {
 			r.log.LogAttrs(ctx, slog.LevelInfo, "a tenant's status changed", slog.String("tenant", id),
 				slog.String("status", string(status)), slog.String("reason", reason))
 		}

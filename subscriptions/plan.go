@@ -25,6 +25,8 @@ const (
 	stepReauthorize
 	// stepDelete: it is not wanted any more.
 	stepDelete
+	// stepLeave: somebody else is creating it right now. Nothing is written either: the row is theirs.
+	stepLeave
 )
 
 // reason why a subscription is replaced.
@@ -68,6 +70,9 @@ const reasonUnchanged = "expiry_unchanged"
 // plan names the next step for one subscription. It has layers: what can't be mended, what is close to its end whatever else
 // is said, what Graph has asked for, and at last the calm renewal.
 func plan(now time.Time, want bool, have model.Subscription) action {
+	if beingMade(now, have) {
+		return action{step: stepLeave}
+	}
 	if !want {
 		return action{step: stepDelete}
 	}
@@ -87,6 +92,15 @@ func plan(now time.Time, want bool, have model.Subscription) action {
 	next := planLiving(now, have)
 	next.sweep = have.Lifecycle == model.LifecycleMissed
 	return next
+}
+
+// makingTime is how long a creation may take, from the writing of its row to the writing of its outcome.
+const makingTime = 90 * time.Second
+
+// beingMade says that a creation is under way, or was when a process died. Writing a row before the creation ends its
+// writer's claim, so that whatever is noted on the row meanwhile, a second session for one, lets somebody else claim it.
+func beingMade(now time.Time, have model.Subscription) bool {
+	return have.GraphID == "" && have.ClientState != "" && now.Before(have.GrantedAt.Add(makingTime))
 }
 
 // planLiving decides for a subscription that Graph has, as far as we know.

@@ -50,6 +50,9 @@ func TestPlan(t *testing.T) {
 	}{
 		{"nothing there", true, model.Subscription{}, stepCreate, whyNot, false},
 		{"written but not confirmed", true, model.Subscription{ClientState: "cs", State: model.SubscriptionPending}, stepCreate, whyNot, false},
+		{"being created", true, model.Subscription{ClientState: "cs", State: model.SubscriptionPending, GrantedAt: noon.Add(-time.Minute)}, stepLeave, whyNot, false},
+		{"being created for nobody", false, model.Subscription{ClientState: "cs", State: model.SubscriptionPending, GrantedAt: noon.Add(-time.Minute)}, stepLeave, whyNot, false},
+		{"a process died creating it", true, model.Subscription{ClientState: "cs", State: model.SubscriptionPending, GrantedAt: noon.Add(-2 * time.Minute)}, stepCreate, whyNot, false},
 		{"failed before it was created", true, model.Subscription{State: model.SubscriptionFailing, Reason: "access_denied", Attempts: 9}, stepCreate, whyNot, false},
 		{"not wanted", false, alive(time.Hour, week), stepDelete, whyNot, false},
 		{"not wanted and removed", false, alive(time.Hour, week, told(removed)), stepDelete, whyNot, false},
@@ -209,7 +212,7 @@ func TestPlanKeepsItsPromises(t *testing.T) {
 					t.Fatalf("reauthorizes %s after renewing", now.Sub(s.RenewedAt))
 				}
 				s.ReauthorizedAt, s.Lifecycle = now, ""
-			case stepCreate, stepReplace, stepDelete:
+			case stepCreate, stepReplace, stepDelete, stepLeave:
 				t.Fatalf("step %d for a living subscription", a.step)
 			}
 		}

@@ -119,5 +119,5 @@ func (r *Renewer) hopeless(sub model.Subscription, err error) bool {
 		graph.ReasonUserNotFound, graph.ReasonNoMailbox, graph.ReasonMailboxNotEnabled:
 		return true
 	}
-	return time.Now().After(sub.ExpiresAt) && (sub.GraphID != "" || sub.Attempts >= 5)
+	return time.Now().After(sub.ExpiresAt)
 }

@@ -286,3 +286,23 @@ func TestNewNamesWhatCannotWork(t *testing.T) {
 		t.Error("accepted without dependencies")
 	}
 }
+
+// What is noted on a row while its subscription is being created, a second session for one, calls other renewers to it.
+func TestNobodyJoinsACreation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, simulator.Config{})
+	w.sim.AddFault(simulator.Fault{Operation: "create_subscription", Latency: simulator.Duration{Duration: time.Second}})
+	ada := w.organizer(contoso, "ada")
+	w.books(contoso, "ada", time.Hour)
+	for range 3 {
+		w.runs()
+	}
+	testbed.Eventually(t, "the creation", func(context.Context) bool { return w.sim.Counters().Calls["create_subscription"] == 1 })
+	for range 5 {
+		w.books(contoso, "ada", 2*time.Hour)
+	}
+	w.known(contoso, "ada", ada.ID, "")
+	if n := w.sim.Counters().Calls["create_subscription"]; n != 1 {
+		t.Errorf("%d creations", n)
+	}
+}

@@ -72,8 +72,12 @@ func pace(c workers.Config) workers.Config {
 		field *time.Duration
 		value time.Duration
 	}{
-		{&c.ConfirmAfter, 50 * time.Millisecond}, {&c.RetryMin, 20 * time.Millisecond}, {&c.RetryMax, 200 * time.Millisecond},
-		{&c.ProbeMin, 100 * time.Millisecond}, {&c.ProbeMax, 400 * time.Millisecond}, {&c.RelayInterval, 100 * time.Millisecond},
+		{&c.ConfirmAfter, 50 * time.Millisecond},
+		{&c.RetryMin, 20 * time.Millisecond},
+		{&c.RetryMax, 200 * time.Millisecond},
+		{&c.ProbeMin, 100 * time.Millisecond},
+		{&c.ProbeMax, 400 * time.Millisecond},
+		{&c.RelayInterval, 100 * time.Millisecond},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value

@@ -13,8 +13,6 @@ import (
 
 func at(hour, minute int) time.Time { return time.Date(2026, 12, 1, hour, minute, 0, 0, time.UTC) }
 
-func ptr[T any](v T) *T { return &v }
-
 // meeting is an event as Graph would give it.
 func meeting(edit func(*graph.Event)) graph.Event {
 	ev := graph.Event{
@@ -47,13 +45,13 @@ func TestObserveKeepsWhatASessionNeeds(t *testing.T) {
 	}
 	want := model.Observation{
 		Found: true, EventID: "event-1", ICalUID: "uid-1", ChangeKey: "key-1",
-		SeriesMasterID: "master", OriginalStart: ptr(at(8, 0)),
+		SeriesMasterID: "master", OriginalStart: new(at(8, 0)),
 		Cancelled: true, StartsAt: at(9, 0), EndsAt: at(9, 30), JoinURL: "https://teams.example/1",
 		Attendees: []model.ObservedAttendee{{
 			Email: "grace@contoso.example",
 			RSVP: model.RSVP{
-				Response: model.ResponseTentative, RespondedAt: ptr(at(8, 0)),
-				ProposedStart: ptr(at(10, 0)), ProposedEnd: ptr(at(10, 30)),
+				Response: model.ResponseTentative, RespondedAt: new(at(8, 0)),
+				ProposedStart: new(at(10, 0)), ProposedEnd: new(at(10, 30)),
 			},
 		}},
 		LastModifiedAt: at(8, 0), ReadAt: at(8, 1),
@@ -76,7 +74,7 @@ func TestObserveAnswers(t *testing.T) {
 		"silent in the organizer's copy": {response: "none", want: model.RSVP{Response: model.ResponseNone}},
 		"silent in the own copy":         {response: "notresponded", want: model.RSVP{Response: model.ResponseNone}},
 		"silent with a time":             {response: "none", respondedAt: at(8, 0), want: model.RSVP{Response: model.ResponseNone}},
-		"accepted":                       {response: "accepted", respondedAt: at(8, 0), want: model.RSVP{Response: model.ResponseAccepted, RespondedAt: ptr(at(8, 0))}},
+		"accepted":                       {response: "accepted", respondedAt: at(8, 0), want: model.RSVP{Response: model.ResponseAccepted, RespondedAt: new(at(8, 0))}},
 		"declined without a time":        {response: "declined", want: model.RSVP{Response: model.ResponseDeclined}},
 		"a word of the future":           {response: "delegated", respondedAt: at(8, 0), want: model.RSVP{Response: model.ResponseNone}},
 	}

@@ -156,13 +156,11 @@ func (h *house) plausible(session string) {
 	h.t.Helper()
 	on := true
 	for _, ch := range h.changes(session) {
-		switch ch.Kind {
-		case model.KindCancelled, model.KindReinstated:
+		if ch.Kind == model.KindCancelled || ch.Kind == model.KindReinstated {
 			if on != (ch.Kind == model.KindCancelled) {
 				h.t.Errorf("version %d of %s is %s twice", ch.Version, session, ch.Kind)
 			}
 			on = ch.Kind == model.KindReinstated
-		default:
 		}
 		if len(ch.Before) > 0 && string(ch.Before) == string(ch.After) {
 			h.t.Errorf("version %d of %s is %s and changes nothing: %s", ch.Version, session, ch.Kind, ch.After)

@@ -44,14 +44,12 @@ func (r *reader) settle(ctx context.Context, mb graph.Mailbox, s model.Session, 
 	if first.Found {
 		return r.confirm(ctx, mb, s, first)
 	}
-	o := first
 	if s.Status != model.SessionCancelled {
 		for _, d := range r.patience {
 			if err := pause(ctx, d); err != nil {
 				return model.Observation{}, err
 			}
-			var err error
-			if o, err = r.look(ctx, mb, s); err != nil || o.Found {
+			if o, err := r.look(ctx, mb, s); err != nil || o.Found {
 				return o, err
 			}
 		}

@@ -69,7 +69,7 @@ func storedSession(edit func(*model.Session)) model.Session {
 	s := model.Session{
 		Tenant: "t", ID: "s-1", Organizer: "p-1", Status: model.SessionScheduled, State: model.OutlookInSync,
 		EventID: "event-1", ICalUID: "uid-1", ChangeKey: "key-1", StartsAt: at(9, 0), EndsAt: at(9, 30),
-		LastModifiedAt: ptr(at(8, 0)), ReadAt: ptr(at(8, 1)),
+		LastModifiedAt: new(at(8, 0)), ReadAt: new(at(8, 1)),
 	}
 	if edit != nil {
 		edit(&s)
@@ -221,7 +221,7 @@ func missing() func() (graph.Event, error) {
 
 func TestReaderLooksThroughTheMasterOfAnInstance(t *testing.T) {
 	t.Parallel()
-	instance := storedSession(func(s *model.Session) { s.SeriesMasterID, s.OriginalStart = "master", ptr(at(9, 0)) })
+	instance := storedSession(func(s *model.Session) { s.SeriesMasterID, s.OriginalStart = "master", new(at(9, 0)) })
 	renamed := meeting(func(ev *graph.Event) {
 		ev.ID, ev.Type, ev.SeriesMasterID, ev.OriginalStart = "event-9", graph.TypeException, "master", at(9, 0)
 	})
@@ -269,7 +269,7 @@ func TestReaderReadsASeriesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		instance := func(id string, start time.Time) model.Session {
 			return storedSession(func(s *model.Session) {
-				s.ID, s.EventID, s.SeriesMasterID, s.OriginalStart = id, id, "master", ptr(start)
+				s.ID, s.EventID, s.SeriesMasterID, s.OriginalStart = id, id, "master", new(start)
 			})
 		}
 		c := &script{

@@ -58,21 +58,16 @@ func (r *relay) Run(ctx context.Context) error {
 		ran, err := r.outbox.WithLock(ctx, relayLock, r.publishAll)
 		wait := r.every
 		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
+		case err != nil && ctx.Err() == nil:
 			failures++
 			wait = backoff(failures, r.retryMin, r.retryMax)
 			r.log.WarnContext(ctx, "publishing changes is interrupted", slog.String("error", err.Error()), slog.Duration("wait", wait))
 		case ran:
-			wait = 0
-		}
-		if err == nil {
+			failures, wait = 0, 0
+		default:
 			failures = 0
 		}
-		if pause(ctx, wait) != nil {
-			return nil
-		}
+		_ = pause(ctx, wait) // The loop asks the context.
 	}
 	return nil
 }
@@ -110,7 +105,7 @@ func (r *relay) publishSome(ctx context.Context) (int, error) {
 	if len(changes) == 0 {
 		return 0, nil
 	}
-	ctx, span := startSpan(ctx, "relay", attribute.Int("changes", len(changes)))
+	ctx, span := startTrace(ctx, "relay", attribute.Int("changes", len(changes)))
 	defer span.End()
 	done, failed := r.publishChains(ctx, chains(changes))
 	if len(done) > 0 {

@@ -12,8 +12,8 @@ func TestWindowSpansWhereInstancesWereAndAre(t *testing.T) {
 	t.Parallel()
 	day := func(n int) time.Time { return time.Date(2026, 12, n, 9, 0, 0, 0, time.UTC) }
 	sessions := []model.Session{
-		{StartsAt: day(10), EndsAt: day(10).Add(time.Hour), OriginalStart: ptr(day(3))},
-		{StartsAt: day(12), EndsAt: day(12).Add(time.Hour), OriginalStart: ptr(day(17))},
+		{StartsAt: day(10), EndsAt: day(10).Add(time.Hour), OriginalStart: new(day(3))},
+		{StartsAt: day(12), EndsAt: day(12).Add(time.Hour), OriginalStart: new(day(17))},
 		{StartsAt: day(11), EndsAt: day(11).Add(time.Hour)},
 	}
 	from, to := window(sessions)
@@ -35,9 +35,9 @@ func TestInstanceOf(t *testing.T) {
 		session model.Session
 		want    string
 	}{
-		"by original start, whatever the id": {model.Session{EventID: "old", OriginalStart: ptr(at(10, 0))}, "b"},
+		"by original start, whatever the id": {model.Session{EventID: "old", OriginalStart: new(at(10, 0))}, "b"},
 		"by id before the first reading":     {model.Session{EventID: "a"}, "a"},
-		"gone":                               {model.Session{EventID: "a", OriginalStart: ptr(at(11, 0))}, ""},
+		"gone":                               {model.Session{EventID: "a", OriginalStart: new(at(11, 0))}, ""},
 		"unknown id":                         {model.Session{EventID: "c"}, ""},
 	}
 	for name, tt := range tests {

@@ -34,8 +34,8 @@ func (s *sweep) commit(ctx context.Context, tenant string, due []model.Due, read
 		s.interrupted(ctx, err)
 		return
 	}
-	for i, o := range out {
-		s.count(ctx, due[i], read[i], o)
+	for i, d := range due {
+		s.count(ctx, d, read[i], out[i])
 	}
 }
 

@@ -24,7 +24,7 @@ const (
 // verify reads the sessions of one tenant and commits what differs. Trouble is put in its place, per session, mailbox
 // or tenant, and never returned: whatever is not settled comes again when its lease lapses.
 func (s *sweep) verify(ctx context.Context, tenant string, due []model.Due) {
-	ctx, span := startSpan(ctx, "sweep", attribute.Int("sessions", len(due)))
+	ctx, span := startTrace(ctx, "sweep", attribute.Int("sessions", len(due)))
 	defer span.End()
 	due = s.resolve(ctx, tenant, due)
 	first, held := probes(due)

@@ -211,11 +211,7 @@ func (w *Workers) Run(ctx context.Context) error {
 
 // listen fills wake for every signal of a channel.
 func (w *Workers) listen(ctx context.Context, wake chan<- struct{}, channel string) error {
-	err := w.deps.Store.Listen(ctx, func(string) { fill(wake) }, channel)
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
+	return w.deps.Store.Listen(ctx, func(string) { fill(wake) }, channel)
 }
 
 // fill puts a signal into a channel of size one. One that is full already says all there is to say.

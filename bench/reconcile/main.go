@@ -28,13 +28,13 @@ type options struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM) //nolint:forbidigo // The one place where a context begins.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var o options
 	flag.IntVar(&o.messages, "messages", 20_000, "notifications, each of another session")
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds of each program")
 	flag.StringVar(&o.only, "only", "", "measure only this program: reference, reconcile or workers")
-	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of everything to this file")
+	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of the last draining to this file")
 	flag.StringVar(&o.stage.DatabaseURL, "database", "", "PostgreSQL to use, its schema public is deleted; empty starts one")
 	flag.StringVar(&o.stage.NATSURL, "nats", "", "NATS server to use; empty starts one in this process")
 	flag.StringVar(&o.stage.Dir, "dir", "", "folder for data; empty takes the system's temporary one")
@@ -69,17 +69,8 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Stop()) }()
-	if o.profile != "" {
-		f, err := os.Create(o.profile)
-		if err != nil {
-			return err
-		}
-		if err := pprof.StartCPUProfile(f); err != nil {
-			return err
-		}
-		defer pprof.StopCPUProfile()
-	}
-	fmt.Fprintf(out, "%-10s %8s %12s %14s\n", "program", "round", "messages/s", "CPU µs/message")
+	say := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format, args...) }
+	say("%-10s %8s %12s %14s\n", "program", "round", "messages/s", "CPU µs/message")
 	rates := make(map[string][]float64)
 	for round := range o.rounds {
 		for _, p := range programs() {
@@ -90,24 +81,41 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 				return err
 			}
 			cpu := cpuTime()
-			took, err := p.drain(ctx, s, o.messages)
+			took, err := profiled(o.profile, func() (time.Duration, error) { return p.drain(ctx, s, o.messages) })
 			if err != nil {
 				return fmt.Errorf("%s: %w", p.name, err)
 			}
 			used := cpuTime() - cpu
 			rate := float64(o.messages) / took.Seconds()
 			rates[p.name] = append(rates[p.name], rate)
-			fmt.Fprintf(out, "%-10s %8d %12.0f %14.0f\n", p.name, round+1, rate, float64(used.Microseconds())/float64(o.messages))
+			say("%-10s %8d %12.0f %14.0f\n", p.name, round+1, rate, float64(used.Microseconds())/float64(o.messages))
 		}
 	}
 	if len(rates["reference"]) > 0 {
 		for _, name := range []string{"reconcile", "workers"} {
 			if len(rates[name]) > 0 {
-				fmt.Fprintf(out, "%s / reference, medians: %.2f\n", name, median(rates[name])/median(rates["reference"]))
+				say("%s / reference, medians: %.2f\n", name, median(rates[name])/median(rates["reference"]))
 			}
 		}
 	}
 	return nil
+}
+
+// profiled runs a draining under the CPU profiler if a file is named.
+func profiled(file string, drain func() (time.Duration, error)) (took time.Duration, err error) {
+	if file == "" {
+		return drain()
+	}
+	f, err := os.Create(file)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return 0, err
+	}
+	defer pprof.StopCPUProfile()
+	return drain()
 }
 
 // prepare makes sessions that differ from Outlook and one notification for each.

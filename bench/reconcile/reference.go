@@ -90,7 +90,7 @@ func reference(ctx context.Context, s *rig.Stage, messages int) (time.Duration, 
 	took := time.Since(begun)
 	fail(err)
 	go func() {
-		for range found { //nolint:revive // Lets readers that are about to hand over end.
+		for range found { // Lets readers that are about to hand over end.
 		}
 	}()
 	workers.Wait()

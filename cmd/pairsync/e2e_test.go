@@ -223,38 +223,6 @@ func TestADirectoryIsUsedOnce(t *testing.T) {
 	}
 }
 
-// TestDoctor tells a site that works from one that has nothing behind its public URL.
-func TestDoctor(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	for _, want := range []struct {
-		serving bool
-		lines   []string
-		failed  bool
-	}{
-		{false, []string{"ok    configuration: ", "FAIL  database: the schema is behind", "→ run pairsync migrate", "ok    NATS: ", "ok    Microsoft Graph: ", "FAIL  public URL, notifications: ", "FAIL  public URL, lifecycle: "}, true},
-		{true, []string{"ok    database: local, and in use", "ok    NATS: in process, and in use", "ok    public URL, notifications: echoes", "ok    public URL, lifecycle: echoes"}, false},
-	} {
-		if want.serving {
-			start(t, s.env, "serve")
-			s.ready(t)
-		}
-		d := start(t, s.env, "doctor")
-		<-d.done
-		for _, line := range want.lines {
-			if !strings.Contains(d.output(), line) {
-				t.Errorf("serving %t: no line with %q in\n%s", want.serving, line, d.output())
-			}
-		}
-		if failed := d.err != nil; failed != want.failed {
-			t.Errorf("serving %t: ended with %v", want.serving, d.err)
-		}
-		if strings.Contains(d.output(), "the-clients-secret") || strings.Contains(d.output(), "swordfish") {
-			t.Error("the doctor tells secrets")
-		}
-	}
-}
-
 // TestASecondSignalEndsAtOnce keeps a request open that draining waits for, and does not wait with it.
 func TestASecondSignalEndsAtOnce(t *testing.T) {
 	t.Parallel()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -160,7 +159,7 @@ func (c *Client) runBatch(ctx context.Context, tenant string, refs []EventRef, i
 func (c *Client) sendBatch(
 	ctx context.Context, tenant string, refs []EventRef, items []batchItem, results []Result,
 ) (unauthorized []batchItem, token string) {
-	batch := lane{tenant: strings.ToLower(tenant), name: laneBatch}
+	batch := serviceLane(tenant, serviceBatch)
 	state, err := c.gate.join(opBatch, batch)
 	if err == nil {
 		defer c.gate.part(batch, state)
@@ -281,7 +280,7 @@ func (c *Client) readBatchItem(answer wireBatchItem, now time.Time) Result {
 func batchHeader(raw jsontext.Value) http.Header {
 	var values map[string]jsontext.Value
 	header := http.Header{}
-	if raw.Kind() != '{' || json.Unmarshal(raw, &values, lenient()) != nil {
+	if raw.Kind() != jsontext.KindBeginObject || json.Unmarshal(raw, &values, lenient()) != nil {
 		return header
 	}
 	for name, value := range values {

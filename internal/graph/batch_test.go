@@ -28,6 +28,7 @@ type batchedAnswer map[string]any
 
 // batching answers $batch in any order with what item says; nil leaves the item out.
 func batching(t *testing.T, item func(r batchedRequest) batchedAnswer) http.HandlerFunc {
+	t.Helper()
 	return func(w http.ResponseWriter, r *http.Request) {
 		var in struct {
 			Requests []batchedRequest `json:"requests"`
@@ -51,7 +52,7 @@ func batching(t *testing.T, item func(r batchedRequest) batchedAnswer) http.Hand
 			}
 		}
 		rand.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
-		writeJSON(w, http.StatusOK, map[string]any{"responses": out})
+		writeJSON(w, map[string]any{"responses": out})
 	}
 }
 
@@ -296,6 +297,16 @@ func TestEventsEndsWithItsCaller(t *testing.T) {
 	}
 	if len(c.gate.lanes) != 0 {
 		t.Errorf("%d lanes are kept", len(c.gate.lanes))
+	}
+}
+
+// An answer that comes twice is one answer.
+func TestBatchThatAnswersTwice(t *testing.T) {
+	t.Parallel()
+	s := newStandIn(t, answer(http.StatusOK, `{"responses":[{"id":"0","status":200,"body":{"id":"first"}},{"id":"0","status":404,"body":null}]}`))
+	results := s.client(t).Events(t.Context(), tenantA, []EventRef{{Mailbox{tenantA, mailboxA}, "1"}})
+	if results[0].Err != nil || results[0].Event.ID != "first" {
+		t.Errorf("got %+v", results[0])
 	}
 }
 

@@ -2,10 +2,9 @@ package graph
 
 import (
 	"context"
+	jsonv1 "encoding/json"
 	"net/http"
 	"testing"
-
-	jsonv1 "encoding/json"
 
 	kiotajson "github.com/microsoft/kiota-serialization-json-go"
 	"github.com/microsoftgraph/msgraph-sdk-go/models"

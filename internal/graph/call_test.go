@@ -250,17 +250,17 @@ func TestGateForgetsPastWaits(t *testing.T) {
 	t.Parallel()
 	g := newGate(4, 2)
 	for i := range 10 * smallestSweep {
-		g.pause(lane{tenant: tenantA, name: string(rune(i))}, time.Nanosecond)
+		g.pause(lane{tenant: tenantA, mailbox: string(rune(i))}, time.Nanosecond)
 	}
 	if n := len(g.lanes); n > smallestSweep {
 		t.Errorf("%d lanes are kept", n)
 	}
-	g.pause(lane{name: "x"}, time.Hour)
-	g.pause(lane{name: "x"}, time.Second)
-	if left := time.Until(g.lanes[lane{name: "x"}].until); left < 59*time.Minute {
+	g.pause(lane{mailbox: "x"}, time.Hour)
+	g.pause(lane{mailbox: "x"}, time.Second)
+	if left := time.Until(g.lanes[lane{mailbox: "x"}].until); left < 59*time.Minute {
 		t.Errorf("a shorter wait cut a longer one to %s", left)
 	}
-	if _, err := g.enter(t.Context(), opEvent, lane{name: "x"}); KindOf(err) != KindThrottled {
+	if _, err := g.enter(t.Context(), opEvent, lane{mailbox: "x"}); KindOf(err) != KindThrottled {
 		t.Errorf("got %v", err)
 	}
 }

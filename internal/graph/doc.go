@@ -8,7 +8,7 @@
 // new token, after a 401; waiting is the caller's business, so that a throttled mailbox never holds a worker.
 //
 // Requests are built by msgraph-sdk-go and sent through its pipeline, tokens come from azidentity. Answers are decoded into
-// structs of our own: the SDK's models cost four times the CPU of the whole rest of the call (see BenchmarkEvent).
+// structs of our own: with the SDK's models a reading takes more than three times the CPU (see BenchmarkEvent).
 //
 // It logs no message, address, subject or body; Graph's request-id is what support asks for, and it is in every Error.
 package graph

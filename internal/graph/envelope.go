@@ -42,7 +42,7 @@ func parseEnvelope(body []byte) (envelope, bool) {
 	layer := env.Error
 	for range maxInner {
 		var next errorBody
-		if layer.InnerError.Kind() != '{' || json.Unmarshal(layer.InnerError, &next, lenient()) != nil {
+		if layer.InnerError.Kind() != jsontext.KindBeginObject || json.Unmarshal(layer.InnerError, &next, lenient()) != nil {
 			break
 		}
 		layer.inner = &next
@@ -51,19 +51,19 @@ func parseEnvelope(body []byte) (envelope, bool) {
 	return env, true
 }
 
+// text is a string, or a number as it is written; empty for anything else.
 func text(v jsontext.Value) string {
-	switch v.Kind() {
-	case '"':
-		b, err := jsontext.AppendUnquote(nil, v)
-		if err != nil {
-			return ""
-		}
-		return string(b)
-	case '0':
+	if v.Kind() == jsontext.KindNumber {
 		return string(v)
-	default:
+	}
+	if v.Kind() != jsontext.KindString {
 		return ""
 	}
+	b, err := jsontext.AppendUnquote(nil, v)
+	if err != nil {
+		return ""
+	}
+	return string(b)
 }
 
 // code is the outermost code that isn't empty.

@@ -47,7 +47,7 @@ type Error struct {
 	Status int
 	// Code is Graph's or Entra's own code, as it came.
 	Code string
-	// Reason is a word of a closed set (Reasons), fit for a label and for a status shown to people.
+	// Reason is a word of a closed set (the Reason constants), fit for a label and for a status shown to people.
 	Reason string
 	// RequestID is Graph's request-id, for their support.
 	RequestID string

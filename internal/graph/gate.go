@@ -12,21 +12,29 @@ import (
 // lane is what calls share a limit: a mailbox, or a tenant's subscriptions, its directory, its batches.
 type lane struct {
 	tenant string
-	// name is the mailbox's owner, or one of the names below, which no mailbox can have.
-	name string
+	// service is empty for a mailbox, and then mailbox is its owner.
+	service service
+	mailbox string
 }
+
+// service is a part of Graph that is throttled by the tenant.
+type service string
 
 const (
-	laneSubscriptions = "/subscriptions"
-	laneUsers         = "/users"
-	laneBatch         = "/$batch"
+	serviceSubscriptions service = "subscriptions"
+	serviceUsers         service = "users"
+	serviceBatch         service = "batch"
 )
 
-func mailboxLane(mb Mailbox) lane {
-	return lane{tenant: strings.ToLower(mb.Tenant), name: strings.ToLower(mb.User)}
+func serviceLane(tenant string, s service) lane {
+	return lane{tenant: strings.ToLower(tenant), service: s}
 }
 
-func (l lane) isMailbox() bool { return !strings.HasPrefix(l.name, "/") }
+func mailboxLane(mb Mailbox) lane {
+	return lane{tenant: strings.ToLower(mb.Tenant), mailbox: strings.ToLower(mb.User)}
+}
+
+func (l lane) isMailbox() bool { return l.service == "" }
 
 // gate keeps the number of calls under way within bounds, for the process and for each lane, and keeps calls away from a
 // lane that was told to wait. It forgets lanes that nobody uses.

@@ -32,10 +32,5 @@ func (op operation) aboutSubscriptions() bool {
 
 // namesSubscription says whether the address names one subscription, so that "not found" is about it.
 func (op operation) namesSubscription() bool {
-	switch op {
-	case opRenewSubscription, opReauthorizeSubscription, opDeleteSubscription:
-		return true
-	default:
-		return false
-	}
+	return op == opRenewSubscription || op == opReauthorizeSubscription || op == opDeleteSubscription
 }

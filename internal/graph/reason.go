@@ -15,8 +15,8 @@ const (
 	ReasonConsentMissing       = "consent_missing"
 	ReasonSecretWrong          = "secret_wrong"
 	ReasonSecretExpired        = "secret_expired"
-	ReasonCredentialRefused    = "credential_refused"
-	ReasonCredentialUnreadable = "credential_unreadable"
+	ReasonCredentialRefused    = "credential_refused"    //nolint:gosec // G101: a word about credentials, none itself.
+	ReasonCredentialUnreadable = "credential_unreadable" //nolint:gosec // G101: a word about credentials, none itself.
 	ReasonAppNotInTenant       = "app_not_in_tenant"
 	ReasonAppDisabled          = "app_disabled"
 	ReasonTenantNotFound       = "tenant_not_found"

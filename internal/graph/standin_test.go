@@ -48,11 +48,11 @@ type seenRequest struct {
 	ContentLength          int64
 }
 
-func newStandIn(t testing.TB, graph http.HandlerFunc) *standIn {
-	t.Helper()
+func newStandIn(tb testing.TB, graph http.HandlerFunc) *standIn {
+	tb.Helper()
 	s := &standIn{graph: graph}
 	s.server = httptest.NewServer(s)
-	t.Cleanup(s.server.Close)
+	tb.Cleanup(s.server.Close)
 	return s
 }
 
@@ -60,7 +60,7 @@ func (s *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.HasSuffix(r.URL.Path, "/.well-known/openid-configuration"):
 		tenant := strings.Split(r.URL.Path, "/")[1]
-		writeJSON(w, http.StatusOK, map[string]string{
+		writeJSON(w, map[string]string{
 			"issuer":                 s.server.URL + "/" + tenant + "/v2.0",
 			"authorization_endpoint": s.server.URL + "/" + tenant + "/oauth2/v2.0/authorize",
 			"token_endpoint":         s.server.URL + "/" + tenant + "/oauth2/v2.0/token",
@@ -84,7 +84,7 @@ func (s *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *standIn) issue(w http.ResponseWriter) {
-	writeJSON(w, http.StatusOK, map[string]any{
+	writeJSON(w, map[string]any{
 		"token_type": "Bearer", "expires_in": 3599, "access_token": fmt.Sprintf("token-%d", s.issued.Add(1)),
 	})
 }
@@ -99,23 +99,22 @@ func (s *standIn) config() Config {
 	return Config{URL: s.server.URL + "/v1.0", AuthorityURL: s.server.URL, ClientID: "app", ClientSecret: "hush", Timeout: 5 * time.Second}
 }
 
-func (s *standIn) client(t testing.TB, change ...func(*Config)) *Client {
-	t.Helper()
+func (s *standIn) client(tb testing.TB, change ...func(*Config)) *Client {
+	tb.Helper()
 	cfg := s.config()
 	for _, fn := range change {
 		fn(&cfg)
 	}
 	c, err := New(cfg, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(c.Close)
+	tb.Cleanup(c.Close)
 	return c
 }
 
-func writeJSON(w http.ResponseWriter, status int, v any) {
+func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(v)
 }
 
@@ -131,38 +130,38 @@ func answer(status int, body string, header ...string) http.HandlerFunc {
 }
 
 // fixture reads a published body, or skips the test where they are not at hand.
-func fixture(t testing.TB, name string) []byte {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join(sharedDir(t), "fixtures", name))
+func fixture(tb testing.TB, name string) []byte {
+	tb.Helper()
+	b, err := os.ReadFile(filepath.Join(sharedDir(tb), "fixtures", name))
 	if err != nil {
-		t.Skipf("published payloads are not at hand: %v", err)
+		tb.Skipf("published payloads are not at hand: %v", err)
 	}
 	return b
 }
 
 // sharedDir is the folder of background material beside the repository.
-func sharedDir(t testing.TB) string {
-	t.Helper()
+func sharedDir(tb testing.TB) string {
+	tb.Helper()
 	dir, err := os.Getwd()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for {
 		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
 			return filepath.Join(filepath.Dir(dir), "shared")
 		}
 		if dir == filepath.Dir(dir) {
-			t.Skip("no go.mod above the test")
+			tb.Skip("no go.mod above the test")
 		}
 		dir = filepath.Dir(dir)
 	}
 }
 
 // newBare serves nothing but fn, and gives its URL.
-func newBare(t testing.TB, fn http.HandlerFunc) string {
-	t.Helper()
+func newBare(tb testing.TB, fn http.HandlerFunc) string {
+	tb.Helper()
 	server := httptest.NewServer(fn)
-	t.Cleanup(server.Close)
+	tb.Cleanup(server.Close)
 	return server.URL
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -78,7 +77,7 @@ func granted(body []byte) (Subscription, error) {
 func (c *Client) CreateSubscription(ctx context.Context, tenant string, req SubscriptionRequest) (Subscription, error) {
 	var made Subscription
 	err := c.do(ctx, call{
-		op: opCreateSubscription, tenant: tenant, lane: subscriptionsLane(tenant),
+		op: opCreateSubscription, tenant: tenant, lane: serviceLane(tenant, serviceSubscriptions),
 		build: func(ctx context.Context) (*http.Request, error) {
 			changeType, resource, expiresAt := "created,updated,deleted", "users/"+req.MailboxID+"/events", req.ExpiresAt.UTC()
 			body := models.NewSubscription()
@@ -108,7 +107,7 @@ func (c *Client) CreateSubscription(ctx context.Context, tenant string, req Subs
 func (c *Client) RenewSubscription(ctx context.Context, tenant, id string, expiresAt time.Time) (Subscription, error) {
 	var renewed Subscription
 	err := c.do(ctx, call{
-		op: opRenewSubscription, tenant: tenant, lane: subscriptionsLane(tenant),
+		op: opRenewSubscription, tenant: tenant, lane: serviceLane(tenant, serviceSubscriptions),
 		build: func(ctx context.Context) (*http.Request, error) {
 			at := expiresAt.UTC()
 			body := models.NewSubscription()
@@ -129,7 +128,7 @@ func (c *Client) RenewSubscription(ctx context.Context, tenant, id string, expir
 // minutes away from a renewal of the same subscription.
 func (c *Client) Reauthorize(ctx context.Context, tenant, id string) error {
 	return c.do(ctx, call{
-		op: opReauthorizeSubscription, tenant: tenant, lane: subscriptionsLane(tenant),
+		op: opReauthorizeSubscription, tenant: tenant, lane: serviceLane(tenant, serviceSubscriptions),
 		build: func(ctx context.Context) (*http.Request, error) {
 			builder := subscriptions.NewItemReauthorizeRequestBuilderInternal(c.path("subscription%2Did", id), c.adapter)
 			info, err := builder.ToPostRequestInformation(ctx, nil)
@@ -141,7 +140,7 @@ func (c *Client) Reauthorize(ctx context.Context, tenant, id string) error {
 // DeleteSubscription ends a subscription; one that is gone already is no error.
 func (c *Client) DeleteSubscription(ctx context.Context, tenant, id string) error {
 	err := c.do(ctx, call{
-		op: opDeleteSubscription, tenant: tenant, lane: subscriptionsLane(tenant),
+		op: opDeleteSubscription, tenant: tenant, lane: serviceLane(tenant, serviceSubscriptions),
 		build: func(ctx context.Context) (*http.Request, error) {
 			info, err := c.subscription(id).ToDeleteRequestInformation(ctx, nil)
 			return c.native(ctx, info, err)
@@ -167,7 +166,7 @@ func (c *Client) Subscriptions(ctx context.Context, tenant string) ([]Subscripti
 			NextLink string             `json:"@odata.nextLink"`
 		}
 		err := c.do(ctx, call{
-			op: opListSubscriptions, tenant: tenant, lane: subscriptionsLane(tenant), build: build,
+			op: opListSubscriptions, tenant: tenant, lane: serviceLane(tenant, serviceSubscriptions), build: build,
 			read: func(body []byte) error {
 				if err := json.Unmarshal(body, &page, asGraphWrites()); err != nil {
 					return fmt.Errorf("reading a list of subscriptions: %w", err)
@@ -195,8 +194,4 @@ func (c *Client) Subscriptions(ctx context.Context, tenant string) ([]Subscripti
 
 func (c *Client) subscription(id string) *subscriptions.SubscriptionItemRequestBuilder {
 	return subscriptions.NewSubscriptionItemRequestBuilderInternal(c.path("subscription%2Did", id), c.adapter)
-}
-
-func subscriptionsLane(tenant string) lane {
-	return lane{tenant: strings.ToLower(tenant), name: laneSubscriptions}
 }

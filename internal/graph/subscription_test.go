@@ -105,7 +105,7 @@ func TestSubscriptionsFollowsPages(t *testing.T) {
 			t.Error(err)
 		}
 		page["@odata.nextLink"] = s.server.URL + "/v1.0/subscriptions?$skiptoken=a%2Bb"
-		writeJSON(w, http.StatusOK, page)
+		writeJSON(w, page)
 	})
 	got, err := s.client(t).Subscriptions(t.Context(), tenantA)
 	if err != nil || len(got) != 3 {

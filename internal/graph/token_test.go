@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -27,6 +28,7 @@ func TestCredentials(t *testing.T) {
 	dir := t.TempDir()
 	certificate := filepath.Join(dir, "app.pem")
 	writeCertificate(t, certificate)
+	pfx := writePFX(t, certificate)
 	federated := filepath.Join(dir, "token")
 	if err := os.WriteFile(federated, []byte("federated-assertion"), 0o600); err != nil {
 		t.Fatal(err)
@@ -39,6 +41,9 @@ func TestCredentials(t *testing.T) {
 		{"secret", func(*Config) {}, func(f url.Values) bool { return f.Get("client_secret") == "hush" }},
 		{"certificate", func(c *Config) { c.ClientSecret, c.ClientCertificateFile = "", certificate }, func(f url.Values) bool {
 			return strings.Count(f.Get("client_assertion"), ".") == 2 && f.Get("client_assertion_type") != ""
+		}},
+		{"PFX", func(c *Config) { c.ClientSecret, c.ClientCertificateFile = "", pfx }, func(f url.Values) bool {
+			return strings.Count(f.Get("client_assertion"), ".") == 2
 		}},
 		{"workload identity", func(c *Config) { c.ClientSecret, c.FederatedTokenFile = "", federated }, func(f url.Values) bool {
 			return f.Get("client_assertion") == "federated-assertion"
@@ -88,6 +93,24 @@ func writeCertificate(t *testing.T, path string) {
 	if err := os.WriteFile(path, out, 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// writePFX packs the certificate as PFX where openssl is at hand; elsewhere it gives the PEM file again.
+func writePFX(t *testing.T, certificate string) string {
+	t.Helper()
+	openssl, err := exec.LookPath("openssl")
+	if err != nil {
+		t.Log("no openssl: PFX is not tried")
+		return certificate
+	}
+	pfx := filepath.Join(t.TempDir(), "app.pfx")
+	out, err := exec.CommandContext(t.Context(), openssl, "pkcs12", "-export", "-in", certificate, "-inkey", certificate,
+		"-out", pfx, "-passout", "pass:", "-certpbe", "PBE-SHA1-3DES", "-keypbe", "PBE-SHA1-3DES", "-macalg", "sha1", "-legacy").CombinedOutput()
+	if err != nil {
+		t.Logf("this openssl makes no PFX that can be read: %v: %s", err, out)
+		return certificate
+	}
+	return pfx
 }
 
 func TestTokenRefusals(t *testing.T) {
@@ -186,7 +209,7 @@ func TestTokenIsRenewedAheadOfItsEnd(t *testing.T) {
 	s := newStandIn(t, answer(http.StatusOK, plainEvent))
 	s.token = func(w http.ResponseWriter, _ *http.Request) {
 		s.issued.Add(1)
-		writeJSON(w, http.StatusOK, map[string]any{"token_type": "Bearer", "expires_in": 60, "access_token": "short"})
+		writeJSON(w, map[string]any{"token_type": "Bearer", "expires_in": 60, "access_token": "short"})
 	}
 	c := s.client(t)
 	for range 2 {
@@ -210,7 +233,7 @@ func TestOldTokenServesWhileEntraIsAway(t *testing.T) {
 			return
 		}
 		first = false
-		writeJSON(w, http.StatusOK, map[string]any{"token_type": "Bearer", "expires_in": 60, "access_token": "short"})
+		writeJSON(w, map[string]any{"token_type": "Bearer", "expires_in": 60, "access_token": "short"})
 	}
 	c := s.client(t)
 	for range 3 {

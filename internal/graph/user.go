@@ -36,7 +36,7 @@ type wireUser struct {
 func (c *Client) userByName(ctx context.Context, tenant, name string) (string, error) {
 	var user wireUser
 	err := c.do(ctx, call{
-		op: opUser, tenant: tenant, lane: usersLane(tenant),
+		op: opUser, tenant: tenant, lane: serviceLane(tenant, serviceUsers),
 		build: func(ctx context.Context) (*http.Request, error) {
 			builder := users.NewUserItemRequestBuilderInternal(c.path("user%2Did", name), c.adapter)
 			info, err := builder.ToGetRequestInformation(ctx, &users.UserItemRequestBuilderGetRequestConfiguration{
@@ -65,7 +65,7 @@ func (c *Client) userByAddress(ctx context.Context, tenant, email string) (strin
 	quoted := strings.ReplaceAll(email, "'", "''")
 	filter := "mail eq '" + quoted + "' or proxyAddresses/any(p:p eq 'smtp:" + quoted + "')"
 	err := c.do(ctx, call{
-		op: opUser, tenant: tenant, lane: usersLane(tenant),
+		op: opUser, tenant: tenant, lane: serviceLane(tenant, serviceUsers),
 		build: func(ctx context.Context) (*http.Request, error) {
 			builder := users.NewUsersRequestBuilderInternal(c.path(), c.adapter)
 			info, err := builder.ToGetRequestInformation(ctx, &users.UsersRequestBuilderGetRequestConfiguration{
@@ -85,5 +85,3 @@ func (c *Client) userByAddress(ctx context.Context, tenant, email string) (strin
 	}
 	return strings.ToLower(found.Value[0].ID), nil
 }
-
-func usersLane(tenant string) lane { return lane{tenant: strings.ToLower(tenant), name: laneUsers} }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -142,10 +143,11 @@ func TestMisbehaviourByTheControlAPI(t *testing.T) {
 		t.Errorf("subscriptions %+v", subs)
 	}
 	o.settle(t)
-	var heard []any
+	var heard []string
 	for _, it := range d.all() {
-		heard = append(heard, it["lifecycleEvent"])
+		heard = append(heard, text(t, it, "lifecycleEvent"))
 	}
+	slices.Sort(heard) // They were on their way at the same time.
 	if len(heard) != 2 || heard[0] != lifecycleMissed || heard[1] != lifecycleRemoved {
 		t.Errorf("heard %v", heard)
 	}

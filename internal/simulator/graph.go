@@ -320,9 +320,7 @@ func (c *call) write(w http.ResponseWriter, status int, body any) {
 	}
 	h.Set("Content-Type", graphJSON)
 	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(body); err != nil {
+	if err := encode(&buf, body); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}

@@ -73,11 +73,21 @@ func invitation(org *item, email string) state {
 	return st
 }
 
-// refresh writes a new invitation over a copy that is still there.
+// refresh writes a new invitation over a copy that is still there, and over its instances.
 func (t *tx) refresh(org, have *item) {
-	st := t.edit(have)
+	t.invited(org, have)
+	for _, o := range have.instances {
+		if from := org.instance(o.day); from != nil && !from.deleted && !o.deleted {
+			t.invited(from, o)
+		}
+	}
+}
+
+// invited makes one copy look as it did when the invitation came.
+func (t *tx) invited(org, own *item) {
+	st := t.edit(own)
 	modified, version := st.Modified, st.Version
-	*st = invitation(org, have.box.email)
+	*st = invitation(org, own.box.email)
 	st.Modified, st.Version = modified, version
 }
 
@@ -265,10 +275,16 @@ func (t *tx) restore(it *item) {
 	for i := range st.Attendees {
 		st.Attendees[i].Response, st.Attendees[i].Time, st.Attendees[i].Proposed = answerNone, time.Time{}, nil
 	}
-	for _, a := range st.Attendees {
-		if it.master == nil {
-			t.invite(it, a.Address.Email)
+	if it.master != nil {
+		for _, own := range t.attendeeCopies(it) {
+			if !own.deleted {
+				t.invited(it, own)
+			}
 		}
+		return
+	}
+	for _, a := range st.Attendees {
+		t.invite(it, a.Address.Email)
 	}
 }
 

@@ -21,21 +21,58 @@ type member struct {
 // MarshalJSON writes the members in order.
 func (o object) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
-	buf.WriteByte('{')
-	for i, m := range o {
-		if i > 0 {
-			buf.WriteByte(',')
+	err := encode(&buf, o)
+	return buf.Bytes(), err
+}
+
+// encode writes a value as JSON. Objects are written straight through: encoding/json would check and copy each level of
+// them again.
+func encode(buf *bytes.Buffer, v any) error {
+	switch v := v.(type) {
+	case object:
+		buf.WriteByte('{')
+		for i, m := range v {
+			if i > 0 {
+				buf.WriteByte(',')
+			}
+			buf.WriteByte('"')
+			buf.WriteString(m.name) // Our own names need no escapes.
+			buf.WriteString(`":`)
+			if err := encode(buf, m.value); err != nil {
+				return fmt.Errorf("writing %s: %w", m.name, err)
+			}
 		}
-		buf.WriteString(strconv.Quote(m.name))
-		buf.WriteByte(':')
-		b, err := json.Marshal(m.value)
-		if err != nil {
-			return nil, fmt.Errorf("writing %s: %w", m.name, err)
+		buf.WriteByte('}')
+	case []object:
+		buf.WriteByte('[')
+		for i, o := range v {
+			if i > 0 {
+				buf.WriteByte(',')
+			}
+			if err := encode(buf, o); err != nil {
+				return err
+			}
 		}
-		buf.Write(b)
+		buf.WriteByte(']')
+	case wallTime:
+		return encode(buf, object{{"dateTime", v.DateTime}, {"timeZone", v.TimeZone}})
+	case address:
+		return encode(buf, object{{"name", v.Name}, {"address", v.Email}})
+	case bool:
+		buf.Write(strconv.AppendBool(buf.AvailableBuffer(), v))
+	case int:
+		buf.Write(strconv.AppendInt(buf.AvailableBuffer(), int64(v), 10))
+	case nil:
+		buf.WriteString("null")
+	default:
+		enc := json.NewEncoder(buf)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(v); err != nil {
+			return err
+		}
+		buf.Truncate(buf.Len() - 1) // Without the line end.
 	}
-	buf.WriteByte('}')
-	return buf.Bytes(), nil
+	return nil
 }
 
 func writeJSON(w http.ResponseWriter, status int, body any) {

@@ -152,16 +152,21 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(w, r)
 }
 
-// Run delivers notifications and lifecycle events, and saves the state, until ctx ends. What is undelivered then is kept
-// in the state file.
+// Run delivers notifications and lifecycle events, and saves the state, until ctx ends or the state can't be saved. What is
+// undelivered then is kept in the state file.
 func (s *Simulator) Run(ctx context.Context) error {
-	saved := make(chan error, 1)
-	saving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	saving, stopSaving := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopSaving()
+	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	go func() { saved <- s.saver.run(saving, s.snapshot) }()
+	saved := make(chan error, 1)
+	go func() {
+		saved <- s.saver.run(saving, s.snapshot)
+		stop()
+	}()
 	s.courier.run(ctx)
 	s.feed.close()
-	stop()
+	stopSaving() // Last of all, so that the file has what the courier gave back.
 	if err := <-saved; err != nil {
 		return fmt.Errorf("saving the simulator's state: %w", err)
 	}

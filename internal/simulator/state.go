@@ -237,7 +237,7 @@ type saver struct {
 	ch   chan struct{}
 }
 
-// saveEvery is the least time between two writes of the state file: what a killed process can lose.
+// saveEvery is the least time between two writes of the state file: what a process that is killed can lose.
 const saveEvery = 100 * time.Millisecond
 
 func newSaver(path string) *saver { return &saver{path: path, ch: make(chan struct{}, 1)} }
@@ -256,6 +256,7 @@ func (sv *saver) dirty() {
 // run writes until ctx ends, and then once more.
 func (sv *saver) run(ctx context.Context, snapshot func() *saved) error {
 	if sv.path == "" {
+		<-ctx.Done()
 		return nil
 	}
 	for {
@@ -264,10 +265,12 @@ func (sv *saver) run(ctx context.Context, snapshot func() *saved) error {
 			return sv.write(snapshot())
 		case <-sv.ch:
 		}
+		began := time.Now()
 		if err := sv.write(snapshot()); err != nil {
 			return err
 		}
-		if err := wait(ctx, saveEvery); err != nil {
+		// A large state is written less often, so that saving never takes more than a tenth of the time.
+		if err := wait(ctx, max(saveEvery, 9*time.Since(began))); err != nil {
 			return sv.write(snapshot())
 		}
 	}

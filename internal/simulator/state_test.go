@@ -142,3 +142,24 @@ func TestUnreadableState(t *testing.T) {
 		}
 	}
 }
+
+func TestRunEndsWhenNothingCanBeSaved(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "state.json")
+	s, err := New(Config{StateFile: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A folder in the file's place can't be replaced by a file.
+	if err := os.Mkdir(file, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.AddTenant(Tenant{ID: contoso}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := s.Run(ctx); err == nil || ctx.Err() != nil {
+		t.Errorf("Run: %v, %v", err, ctx.Err())
+	}
+}

@@ -35,11 +35,11 @@ func StartGraph(ctx context.Context, latency time.Duration) (*Graph, error) {
 	mux.HandleFunc("GET /{tenant}/v2.0/.well-known/openid-configuration", func(w http.ResponseWriter, r *http.Request) {
 		t := base + "/" + r.PathValue("tenant")
 		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprintf(w, `{"issuer":"%s/v2.0","authorization_endpoint":"%s/oauth2/v2.0/authorize","token_endpoint":"%s/oauth2/v2.0/token"}`, t, t, t)
+		_, _ = fmt.Fprintf(w, `{"issuer":"%s/v2.0","authorization_endpoint":"%s/oauth2/v2.0/authorize","token_endpoint":"%s/oauth2/v2.0/token"}`, t, t, t)
 	})
 	mux.HandleFunc("POST /{tenant}/oauth2/v2.0/token", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprint(w, `{"token_type":"Bearer","expires_in":3599,"access_token":"token"}`)
+		_, _ = fmt.Fprint(w, `{"token_type":"Bearer","expires_in":3599,"access_token":"token"}`)
 	})
 	mux.HandleFunc("GET /v1.0/users/{user}/events/{event}", g.event)
 	g.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -127,8 +128,8 @@ func (s *Stage) queue(ctx context.Context, url, dir string) error {
 // Stop ends what was started, last first.
 func (s *Stage) Stop() error {
 	var err error
-	for i := len(s.stop) - 1; i >= 0; i-- {
-		err = errors.Join(err, s.stop[i]())
+	for _, stop := range slices.Backward(s.stop) {
+		err = errors.Join(err, stop())
 	}
 	s.stop = nil
 	return err
