@@ -23,6 +23,9 @@ const batchWeight = 4
 // error. No mailbox gets more than its share of calls at once, and one that is busy or was told to wait does not hold up
 // the others.
 func (c *Client) Events(ctx context.Context, tenant string, refs []EventRef) []Result {
+	if perUser, err := c.signIns.perUser(ctx, tenant); perUser || err != nil {
+		return c.eventsAlone(ctx, tenant, refs, err)
+	}
 	results := make([]Result, len(refs))
 	pending := newBacklog(tenant, refs)
 	finished := make(chan struct{}, len(refs))

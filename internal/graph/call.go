@@ -53,7 +53,7 @@ func (c *Client) send(ctx context.Context, cl call) (token string, err error) {
 		ctx, span = c.tracer.Start(ctx, "graph "+string(cl.op), trace.WithSpanKind(trace.SpanKindClient))
 		defer span.End()
 	}
-	if token, err = c.tokens.get(ctx, cl.tenant, ""); err != nil {
+	if token, err = c.authorize(ctx, cl, ""); err != nil {
 		return "", err
 	}
 	err = c.try(ctx, cl, token)
@@ -63,7 +63,7 @@ func (c *Client) send(ctx context.Context, cl call) (token string, err error) {
 	}
 	c.log.LogAttrs(ctx, slog.LevelInfo, "graph refused a token, getting a new one",
 		slog.String("operation", string(cl.op)), slog.String("request_id", refused.RequestID))
-	if token, err = c.tokens.get(ctx, cl.tenant, token); err != nil {
+	if token, err = c.authorize(ctx, cl, token); err != nil {
 		return "", err
 	}
 	return token, c.try(ctx, cl, token)

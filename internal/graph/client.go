@@ -41,6 +41,8 @@ type Config struct {
 	Timeout time.Duration
 	// Transport carries the requests; nil means one of our own.
 	Transport http.RoundTripper
+	// Delegated keeps the sign-ins of people who let us into their own calendar only; nil means that there are none.
+	Delegated Delegated
 	// UserAgent is sent with every request; empty means pairsync.
 	UserAgent string
 }
@@ -69,6 +71,8 @@ type Client struct {
 	log      *slog.Logger
 	tracer   trace.Tracer
 	sendWith sharedHeaders
+	zones    func() zones
+	signIns  *signIns
 }
 
 // sharedHeaders are header values that every request points to instead of making its own.
@@ -101,6 +105,7 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Client, erro
 		root: root, base: root.String(), timeout: cmp.Or(cfg.Timeout, defaultTimeout),
 		gate: newGate(concurrency, perMailbox), metrics: newMetrics(reg), log: log,
 		buffers: bufferPool{pool: &sync.Pool{New: func() any { return new(bytes.Buffer) }}},
+		zones:   readZones(),
 		tracer:  otel.GetTracerProvider().Tracer("pairsync/internal/graph"),
 		sendWith: sharedHeaders{
 			prefer: []string{prefer}, userAgent: []string{cmp.Or(cfg.UserAgent, "pairsync")}, accept: []string{"application/json"},
@@ -121,6 +126,13 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Client, erro
 	c.tokens.observe = func(status int, kind Kind, took time.Duration) {
 		c.metrics.answered(opToken, status, took)
 		c.metrics.refused(opToken, kind)
+	}
+	if c.signIns, err = newSignIns(cfg, authority, transport); err != nil {
+		return nil, err
+	}
+	c.signIns.observe = func(status int, kind Kind, took time.Duration) {
+		c.metrics.answered(opSignIn, status, took)
+		c.metrics.refused(opSignIn, kind)
 	}
 	return c, nil
 }

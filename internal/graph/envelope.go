@@ -21,6 +21,7 @@ type errorBody struct {
 	RequestID  jsontext.Value `json:"requestId"`
 	RequestID2 jsontext.Value `json:"request-id"`
 	InnerError jsontext.Value `json:"innerError"`
+	Existing   jsontext.Value `json:"@event.existingEventId"`
 
 	inner *errorBody
 }

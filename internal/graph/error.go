@@ -59,6 +59,8 @@ type Error struct {
 	Operation string
 
 	cause error
+	// existing is the id of the event that a transaction has booked before, where Graph names it.
+	existing string
 }
 
 // Error says which call failed, how, and Graph's request-id.

@@ -16,12 +16,21 @@ const (
 	opReauthorizeSubscription operation = "reauthorize_subscription"
 	opDeleteSubscription      operation = "delete_subscription"
 	opListSubscriptions       operation = "list_subscriptions"
+	opCreateEvent             operation = "create_event"
+	opUpdateEvent             operation = "update_event"
+	opCancelEvent             operation = "cancel_event"
+	opDeleteEvent             operation = "delete_event"
+	opSchedule                operation = "get_schedule"
+	opMailboxSettings         operation = "get_mailbox_settings"
+	opListUsers               operation = "list_users"
+	opSignIn                  operation = "sign_in"
 )
 
 func operations() []operation {
 	return []operation{
 		opEvent, opFindEvent, opInstances, opBatch, opBatchItem, opUser, opToken, opCreateSubscription,
 		opRenewSubscription, opReauthorizeSubscription, opDeleteSubscription, opListSubscriptions,
+		opCreateEvent, opUpdateEvent, opCancelEvent, opDeleteEvent, opSchedule, opMailboxSettings, opListUsers, opSignIn,
 	}
 }
 

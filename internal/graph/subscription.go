@@ -76,6 +76,7 @@ func granted(body []byte) (Subscription, error) {
 // KindHandshake that a URL did not answer as it must.
 func (c *Client) CreateSubscription(ctx context.Context, tenant string, req SubscriptionRequest) (Subscription, error) {
 	var made Subscription
+	ctx = OnBehalfOf(ctx, Mailbox{Tenant: tenant, User: req.MailboxID})
 	err := c.do(ctx, call{
 		op: opCreateSubscription, tenant: tenant, lane: serviceLane(tenant, serviceSubscriptions),
 		build: func(ctx context.Context) (*http.Request, error) {

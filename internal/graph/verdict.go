@@ -28,6 +28,9 @@ func classify(op operation, status int, header http.Header, body []byte, now tim
 	}
 	v := verdictOf(op, status, env, parsed)
 	e.Kind, e.Reason, e.MaxLifetime = v.kind, v.reason, v.maxLifetime
+	if v.reason == ReasonBookedAlready {
+		e.existing = text(env.Error.Existing)
+	}
 	return e
 }
 
@@ -81,6 +84,8 @@ func codeVerdict(op operation, code string) (verdict, bool) {
 		return verdict{kind: KindGone, reason: ReasonSyncStateLost}, true
 	case "errormailboxmoveinprogress", "errormailboxstoreunavailable", "mailboxstoreunavailable":
 		return verdict{kind: KindUnavailable, reason: ReasonMailboxMoving}, true
+	case "errorduplicatetransactionid":
+		return verdict{kind: KindConflict, reason: ReasonBookedAlready}, true
 	case "errorirresolvableconflict":
 		return verdict{kind: KindPrecondition, reason: ReasonChangedMeanwhile}, true
 	}
