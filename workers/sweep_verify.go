@@ -223,12 +223,14 @@ func (s *sweep) sort(due []model.Due, results []graph.Result, readAt time.Time) 
 func (s *sweep) settle(ctx context.Context, tenant string, due []model.Due, glimpsed []model.Observation) {
 	for i, d := range due {
 		s.running.Go(func() {
-			o, err := s.reader.settle(ctx, mailboxOf(d), d.Session, glimpsed[i])
-			if err != nil {
-				s.failed(ctx, tenant, []model.Due{d}, err)
-				return
-			}
-			s.commit(ctx, tenant, []model.Due{d}, []model.Observation{o})
+			_ = guard(ctx, s.log, func() {
+				o, err := s.reader.settle(ctx, mailboxOf(d), d.Session, glimpsed[i])
+				if err != nil {
+					s.failed(ctx, tenant, []model.Due{d}, err)
+					return
+				}
+				s.commit(ctx, tenant, []model.Due{d}, []model.Observation{o})
+			})
 		})
 	}
 }

@@ -159,7 +159,7 @@ func New(cfg Config, deps Deps) (*Workers, error) {
 		calendar: gated{calendar: deps.Graph, gate: places},
 		patience: cfg.NotFoundRetries, confirmAfter: cfg.ConfirmAfter,
 	}
-	ill := &wards{store: deps.Store, probeMin: cfg.ProbeMin, probeMax: cfg.ProbeMax}
+	ill := &wards{store: deps.Store, probeMin: cfg.ProbeMin, probeMax: cfg.ProbeMax, log: deps.Log}
 	due := make(chan struct{}, 1)
 	ill.marked = func() { fill(due) }
 	w.second = newSecond(cfg.DoubtRetries, deps.Log)
