@@ -20,8 +20,10 @@ func TestPlainAuthority(t *testing.T) {
 	cases := []struct {
 		name, url, wantURL, wantBody string
 	}{
-		{"discovery", "https://127.0.0.1:8090/t/v2.0/.well-known/openid-configuration", "http://127.0.0.1:8090/t/v2.0/.well-known/openid-configuration",
-			`{"issuer":"https://127.0.0.1:8090/t/v2.0","token_endpoint":"https://127.0.0.1:8090/t/token","other":"http://127.0.0.2/"}`},
+		{
+			"discovery", "https://127.0.0.1:8090/t/v2.0/.well-known/openid-configuration", "http://127.0.0.1:8090/t/v2.0/.well-known/openid-configuration",
+			`{"issuer":"https://127.0.0.1:8090/t/v2.0","token_endpoint":"https://127.0.0.1:8090/t/token","other":"http://127.0.0.2/"}`,
+		},
 		{"token", "https://127.0.0.1:8090/t/token", "http://127.0.0.1:8090/t/token", body},
 		{"another host stays encrypted", "https://login.example/t/token", "https://login.example/t/token", body},
 	}
