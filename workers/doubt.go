@@ -1,6 +1,7 @@
 package workers
 
 import (
+	"slices"
 	"time"
 
 	"pairsync/model"
@@ -29,16 +30,11 @@ const staleFor = 30 * time.Second
 // Graph names no order of its hints, and change keys have none. So a version that was never seen may be an older one
 // or one that the reading missed; reading once more, a little later, tells.
 func doubtAbout(hints []model.Hint, before []model.Session, read []model.Observation) doubt {
-	seen := make(map[string]bool, 2*len(read))
+	keys := make([]string, 0, 2*len(read))
 	gone, news := true, false
 	var readAt time.Time
 	for i, o := range read {
-		if before[i].ChangeKey != "" {
-			seen[before[i].ChangeKey] = true
-		}
-		if o.ChangeKey != "" {
-			seen[o.ChangeKey] = true
-		}
+		keys = append(keys, before[i].ChangeKey, o.ChangeKey)
 		gone = gone && (!o.Found || o.Cancelled)
 		news = news || o.Found && o.ChangeKey != before[i].ChangeKey
 		readAt = later(readAt, o.ReadAt)
@@ -49,7 +45,7 @@ func doubtAbout(hints []model.Hint, before []model.Session, read []model.Observa
 	}
 	found := doubtNone
 	for _, h := range hints {
-		if explains(h, seen, gone, news) || readAt.Sub(h.ReceivedAt) > staleFor {
+		if explains(h, keys, gone, news) || readAt.Sub(h.ReceivedAt) > staleFor {
 			continue
 		}
 		if !h.ReceivedAt.Before(newest) {
@@ -62,7 +58,7 @@ func doubtAbout(hints []model.Hint, before []model.Session, read []model.Observa
 
 // explains says whether a reading accounts for a hint. An event that is gone accounts for all of them. A deletion is only
 // explained by that. A hint that names no version is explained by any news.
-func explains(h model.Hint, seen map[string]bool, gone, news bool) bool {
+func explains(h model.Hint, keys []string, gone, news bool) bool {
 	switch {
 	case gone:
 		return true
@@ -71,6 +67,6 @@ func explains(h model.Hint, seen map[string]bool, gone, news bool) bool {
 	case h.ChangeKey == "":
 		return news
 	default:
-		return seen[h.ChangeKey]
+		return slices.Contains(keys, h.ChangeKey)
 	}
 }

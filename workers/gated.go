@@ -15,31 +15,29 @@ var errCrowded = errors.New("too many calls under way for the tenant")
 type gated struct {
 	calendar calendar
 	gate     *gate
-	// slowest ends a call that hangs.
-	slowest time.Duration
 }
 
 func (g gated) Event(ctx context.Context, mb graph.Mailbox, id string) (graph.Event, error) {
-	return through(ctx, g.gate, g.slowest, mb.Tenant, func(ctx context.Context) (graph.Event, error) {
+	return through(ctx, g.gate, mb, func(ctx context.Context) (graph.Event, error) {
 		return g.calendar.Event(ctx, mb, id)
 	})
 }
 
 func (g gated) EventByICalUID(ctx context.Context, mb graph.Mailbox, uid string) (graph.Event, error) {
-	return through(ctx, g.gate, g.slowest, mb.Tenant, func(ctx context.Context) (graph.Event, error) {
+	return through(ctx, g.gate, mb, func(ctx context.Context) (graph.Event, error) {
 		return g.calendar.EventByICalUID(ctx, mb, uid)
 	})
 }
 
 func (g gated) Instances(ctx context.Context, mb graph.Mailbox, masterID string, from, to time.Time) ([]graph.Event, error) {
-	return through(ctx, g.gate, g.slowest, mb.Tenant, func(ctx context.Context) ([]graph.Event, error) {
+	return through(ctx, g.gate, mb, func(ctx context.Context) ([]graph.Event, error) {
 		return g.calendar.Instances(ctx, mb, masterID, from, to)
 	})
 }
 
-// through makes one call inside the tenant's gate and ends it when it takes longer than slowest.
-func through[T any](ctx context.Context, g *gate, slowest time.Duration, tenant string, call func(context.Context) (T, error)) (T, error) {
-	leave, ok := g.enter(ctx, tenant)
+// through makes one call inside the gate. The client ends a call that hangs.
+func through[T any](ctx context.Context, g *gate, mb graph.Mailbox, call func(context.Context) (T, error)) (T, error) {
+	leave, ok := g.enter(ctx, mb.Tenant, mb.User)
 	if !ok {
 		var none T
 		if err := ctx.Err(); err != nil {
@@ -50,8 +48,6 @@ func through[T any](ctx context.Context, g *gate, slowest time.Duration, tenant 
 	defer leave()
 	ctx, span := startSpan(ctx, "read")
 	defer span.End()
-	ctx, cancel := context.WithTimeout(ctx, slowest)
-	defer cancel()
 	v, err := call(ctx)
 	if err != nil && graph.KindOf(err) != graph.KindNotFound {
 		span.RecordError(err)

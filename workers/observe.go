@@ -31,13 +31,11 @@ func observe(ev graph.Event, readAt time.Time) (model.Observation, error) {
 		LastModifiedAt: ev.LastModified.UTC(),
 		ReadAt:         readAt.UTC(),
 	}
-	known := make(map[string]bool, len(ev.Attendees))
 	for _, a := range ev.Attendees {
 		email := strings.ToLower(strings.TrimSpace(a.Email))
-		if !isPerson(a, email, ev.Organizer) || known[email] {
+		if !isPerson(a, email, ev.Organizer) {
 			continue
 		}
-		known[email] = true
 		o.Attendees = append(o.Attendees, model.ObservedAttendee{Email: email, RSVP: answer(a)})
 	}
 	return o, nil

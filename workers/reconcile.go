@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -14,9 +13,6 @@ import (
 	"pairsync/internal/queue"
 	"pairsync/model"
 )
-
-// errPanicked is a panic in a handler, kept from ending the process.
-var errPanicked = errors.New("panicked")
 
 // reconciler handles groups of hints.
 type reconciler struct {
@@ -40,28 +36,28 @@ type ending struct {
 func (r *reconciler) handle(ctx context.Context, g queue.Group) error {
 	ctx, span := startSpan(ctx, "reconcile", attribute.Int("hints", len(g.Hints)), attribute.Int("attempt", g.Attempt))
 	defer span.End()
-	end := r.guarded(ctx, g)
+	end := r.group(ctx, g)
 	span.SetAttributes(attribute.String("outcome", string(end.outcome)))
 	r.metrics.reconciles.WithLabelValues(string(end.outcome)).Inc()
 	return end.err
 }
 
-// guarded turns a panic into a failed attempt: one event that trips a bug must not stop all others.
-func (r *reconciler) guarded(ctx context.Context, g queue.Group) (end ending) {
-	defer func() {
-		if p := recover(); p != nil {
-			r.log.ErrorContext(ctx, "handling hints panicked", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
-			end = r.faulty(g, "panic", errPanicked)
+// group handles a group by what its hints are. A panic is a failed attempt.
+func (r *reconciler) group(ctx context.Context, g queue.Group) (end ending) {
+	err := guard(ctx, r.log, func() {
+		switch {
+		case len(g.Hints) == 0:
+			end = ending{outcome: outcomeUnrelated}
+		case g.Hints[0].Lifecycle != "":
+			end = r.lifecycle(ctx, g)
+		default:
+			end = r.event(ctx, g)
 		}
-	}()
-	switch {
-	case len(g.Hints) == 0:
-		return ending{outcome: outcomeUnrelated}
-	case g.Hints[0].Lifecycle != "":
-		return r.lifecycle(ctx, g)
-	default:
-		return r.event(ctx, g)
+	})
+	if err != nil {
+		return r.faulty(g, "panic", err)
 	}
+	return end
 }
 
 // lifecycle hands a subscription's event to whoever keeps subscriptions. Events that we don't know are done: Graph's enum

@@ -86,7 +86,7 @@ func (s *second) look(ctx context.Context, a again) {
 	s.pending[key] = mine
 	s.running.Go(func() {
 		defer cancel()
-		s.looks(ctx, a)
+		_ = guard(ctx, s.log, func() { s.looks(ctx, a) })
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.pending[key] == mine {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,7 +22,10 @@ func secondOf(t *testing.T, answer func(n int) (doubt, error)) (s *second, taken
 	begun := time.Now()
 	taken = new([]looked)
 	s = newSecond([]time.Duration{time.Second, 3 * time.Second}, slog.New(slog.DiscardHandler))
+	var mu sync.Mutex
 	s.now = func(_ context.Context, a again, last bool) (again, error) {
+		mu.Lock()
+		defer mu.Unlock()
 		*taken = append(*taken, looked{time.Since(begun), last})
 		var err error
 		a.doubt, err = answer(len(*taken))

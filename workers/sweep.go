@@ -24,7 +24,7 @@ const (
 // signals get lost. It is a tenth of SweepInterval where that is shorter.
 const (
 	sweepLook    = 30 * time.Second
-	sweepLookMin = 20 * time.Millisecond
+	sweepLookMin = 50 * time.Millisecond
 )
 
 // directory is the part of Graph that only the sweep needs; *graph.Client is one.
@@ -139,7 +139,7 @@ func (s *sweep) claim(ctx context.Context) (more bool, err error) {
 // start verifies one tenant's sessions apart from everybody else's.
 func (s *sweep) start(ctx context.Context, tenant string, due []model.Due) {
 	s.running.Go(func() {
-		s.verify(ctx, tenant, due)
+		_ = guard(ctx, s.log, func() { s.verify(ctx, tenant, due) })
 		s.lanes.done(tenant, len(due))
 		fill(s.freed)
 		fill(s.wake) // What was read is due again, maybe sooner than what the loop waits for.

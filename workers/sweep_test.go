@@ -104,7 +104,7 @@ func TestLinkedSessionIsReadAtOnce(t *testing.T) {
 // One tenant whose calls hang keeps nobody else's sessions waiting.
 func TestHangingTenantDelaysNobody(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, plan{workers: paced(func(c *config) { c.SweepInterval, c.ReadTimeout = 200*time.Millisecond, time.Second })})
+	h := newHouse(t, plan{workers: paced(func(c *config) { c.SweepInterval = 200 * time.Millisecond })})
 	well, wellBooked := h.meeting()
 
 	sick, err := h.sim.AddTenant(simulator.Tenant{Name: "Fabrikam", Domain: "fabrikam.example"})

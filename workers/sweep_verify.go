@@ -95,7 +95,7 @@ func (s *sweep) resolve(ctx context.Context, tenant string, due []model.Due) []m
 
 // mailboxID asks Graph whose mailbox an address is and stores the answer.
 func (s *sweep) mailboxID(ctx context.Context, tenant string, d model.Due, due []model.Due) (string, bool) {
-	id, err := through(ctx, s.gate, s.cfg.ReadTimeout, tenant, func(ctx context.Context) (string, error) {
+	id, err := through(ctx, s.gate, graph.Mailbox{Tenant: tenant}, func(ctx context.Context) (string, error) {
 		return s.directory.User(ctx, tenant, d.Email)
 	})
 	if err == nil {
@@ -144,7 +144,7 @@ func (s *sweep) readAll(ctx context.Context, tenant string, due []model.Due) map
 // readBatch reads up to twenty sessions in one call, commits them, and gives the organizers whose mailboxes answered.
 func (s *sweep) readBatch(ctx context.Context, tenant string, due []model.Due) []string {
 	readAt := time.Now()
-	results, err := through(ctx, s.gate, s.cfg.ReadTimeout, tenant, func(ctx context.Context) ([]graph.Result, error) {
+	results, err := through(ctx, s.gate, graph.Mailbox{Tenant: tenant}, func(ctx context.Context) ([]graph.Result, error) {
 		refs := make([]graph.EventRef, len(due))
 		for i, d := range due {
 			refs[i] = graph.EventRef{Mailbox: mailboxOf(d), ID: d.Session.EventID}
@@ -223,12 +223,14 @@ func (s *sweep) sort(due []model.Due, results []graph.Result, readAt time.Time) 
 func (s *sweep) settle(ctx context.Context, tenant string, due []model.Due, glimpsed []model.Observation) {
 	for i, d := range due {
 		s.running.Go(func() {
-			o, err := s.reader.settle(ctx, mailboxOf(d), d.Session, glimpsed[i])
-			if err != nil {
-				s.failed(ctx, tenant, []model.Due{d}, err)
-				return
-			}
-			s.commit(ctx, tenant, []model.Due{d}, []model.Observation{o})
+			_ = guard(ctx, s.log, func() {
+				o, err := s.reader.settle(ctx, mailboxOf(d), d.Session, glimpsed[i])
+				if err != nil {
+					s.failed(ctx, tenant, []model.Due{d}, err)
+					return
+				}
+				s.commit(ctx, tenant, []model.Due{d}, []model.Observation{o})
+			})
 		})
 	}
 }

@@ -3,6 +3,7 @@ package workers
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"pairsync/model"
@@ -12,6 +13,7 @@ import (
 type wards struct {
 	store              *model.Store
 	probeMin, probeMax time.Duration
+	log                *slog.Logger
 	// marked tells the sweep that there is a probe to come.
 	marked func()
 }
@@ -23,12 +25,21 @@ type ward struct{ tenant, participant string }
 // each backoff finds out when it is well again.
 func (w *wards) fell(ctx context.Context, who ward, t trouble) error {
 	if t.remedy == remedyTenant {
-		if _, err := w.store.SetTenantStatus(ctx, who.tenant, model.TenantFailing, t.reason); err != nil {
+		news, err := w.store.SetTenantStatus(ctx, who.tenant, model.TenantFailing, t.reason)
+		if err != nil {
 			return fmt.Errorf("marking a tenant as failing: %w", err)
 		}
+		if news {
+			w.log.WarnContext(ctx, "an organisation can't be read", slog.String("tenant", who.tenant), slog.String("reason", t.reason))
+		}
 	}
-	if _, err := w.store.MailboxFailed(ctx, who.tenant, who.participant, t.status, t.reason, w.probeMin, w.probeMax); err != nil {
+	news, err := w.store.MailboxFailed(ctx, who.tenant, who.participant, t.status, t.reason, w.probeMin, w.probeMax)
+	if err != nil {
 		return fmt.Errorf("marking a mailbox as unreachable: %w", err)
+	}
+	if news {
+		w.log.WarnContext(ctx, "a mailbox can't be read, its sessions stand as last known", slog.String("tenant", who.tenant),
+			slog.String("participant", who.participant), slog.String("reason", t.reason))
 	}
 	w.marked()
 	return nil
@@ -40,8 +51,12 @@ func (w *wards) read(ctx context.Context, s model.Session) error {
 	if s.OrganizerMailbox == model.MailboxOK {
 		return nil
 	}
-	if _, err := w.store.MailboxHealed(ctx, s.Tenant, s.Organizer); err != nil {
+	news, err := w.store.MailboxHealed(ctx, s.Tenant, s.Organizer)
+	if err != nil {
 		return fmt.Errorf("marking a mailbox as well: %w", err)
+	}
+	if news && s.OrganizerMailbox != model.MailboxUnknown {
+		w.log.InfoContext(ctx, "a mailbox can be read again", slog.String("tenant", s.Tenant), slog.String("participant", s.Organizer))
 	}
 	t, err := w.store.Tenant(ctx, s.Tenant)
 	if err != nil {

@@ -26,8 +26,8 @@ type Config struct {
 	// Concurrency is how many groups of hints are handled at once; 0 means 512. Most of them wait, for Graph or for each
 	// other's commit.
 	Concurrency int
-	// TenantConcurrency is how many calls to Graph may be under way for one tenant; 0 means 48. It should be below the
-	// client's own bound, or one tenant whose calls hang takes all.
+	// TenantConcurrency is how many calls to Graph may be under way for one tenant, or wait for their mailbox's turn; 0 means
+	// 48. It should be below the client's own bound, or one tenant whose calls hang takes all.
 	TenantConcurrency int
 	// MaxAttempts is how often a group is tried that fails for a reason which waiting doesn't cure; 0 means 5.
 	MaxAttempts int
@@ -42,8 +42,6 @@ type Config struct {
 	DoubtRetries []time.Duration
 	// ConfirmAfter is the pause before an event that had vanished and is back as it was is read again; 0 means 2 s.
 	ConfirmAfter time.Duration
-	// ReadTimeout ends a call to Graph, the wait for its turn included; 0 means 45 s.
-	ReadTimeout time.Duration
 	// RetryMin and RetryMax bound the backoff after trouble that passes; 0 means 0.5 s and 30 s.
 	RetryMin, RetryMax time.Duration
 	// ProbeMin and ProbeMax bound the backoff between probes of a mailbox that can't be read; 0 means 5 s and 10 min.
@@ -73,7 +71,6 @@ func (c Config) withDefaults() Config {
 		c.DoubtRetries = []time.Duration{time.Second, 3 * time.Second}
 	}
 	c.ConfirmAfter = cmp.Or(c.ConfirmAfter, 2*time.Second)
-	c.ReadTimeout = cmp.Or(c.ReadTimeout, 45*time.Second)
 	c.RetryMin = cmp.Or(c.RetryMin, 500*time.Millisecond)
 	c.RetryMax = cmp.Or(c.RetryMax, 30*time.Second)
 	c.ProbeMin = cmp.Or(c.ProbeMin, 5*time.Second)
@@ -98,7 +95,6 @@ func (c Config) validate() error {
 		{"BatchSize", int64(c.BatchSize)},
 		{"Runners", int64(c.Runners)},
 		{"ConfirmAfter", int64(c.ConfirmAfter)},
-		{"ReadTimeout", int64(c.ReadTimeout)},
 		{"RetryMin", int64(c.RetryMin)},
 		{"ProbeMin", int64(c.ProbeMin)},
 		{"SilenceGrace", int64(c.SilenceGrace)},
@@ -160,10 +156,10 @@ func New(cfg Config, deps Deps) (*Workers, error) {
 	places := newGate(cfg.TenantConcurrency, gatePatience)
 	w := &Workers{cfg: cfg, deps: deps, ledger: newLedger(deps.Store, cfg)}
 	read := &reader{
-		calendar: gated{calendar: deps.Graph, gate: places, slowest: cfg.ReadTimeout},
+		calendar: gated{calendar: deps.Graph, gate: places},
 		patience: cfg.NotFoundRetries, confirmAfter: cfg.ConfirmAfter,
 	}
-	ill := &wards{store: deps.Store, probeMin: cfg.ProbeMin, probeMax: cfg.ProbeMax}
+	ill := &wards{store: deps.Store, probeMin: cfg.ProbeMin, probeMax: cfg.ProbeMax, log: deps.Log}
 	due := make(chan struct{}, 1)
 	ill.marked = func() { fill(due) }
 	w.second = newSecond(cfg.DoubtRetries, deps.Log)

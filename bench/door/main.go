@@ -21,6 +21,7 @@ type options struct {
 	nats        string
 	server      string
 	dir         string
+	only        string
 	connections int
 	rounds      int
 	span, warm  time.Duration
@@ -34,6 +35,7 @@ func main() {
 	flag.StringVar(&o.nats, "nats", "", "used by itself: the broker of that door")
 	flag.StringVar(&o.server, "server", "", "nats-server binary; empty builds the version of go.mod")
 	flag.StringVar(&o.dir, "dir", "", "folder for the broker's files, on the disk to measure; empty takes the system's temporary one")
+	flag.StringVar(&o.only, "only", "", "measure this cell alone: default/1, default/20, always/1 or always/20")
 	flag.IntVar(&o.connections, "connections", 64, "connections that post at the same time")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often everything is measured; the median counts")
 	flag.DurationVar(&o.span, "for", 5*time.Second, "how long to measure each time")
@@ -56,6 +58,13 @@ type cell struct {
 	always    bool // the server syncs every write
 	items     int  // in a POST
 	reference string
+}
+
+func (c cell) name() string {
+	if c.always {
+		return fmt.Sprintf("always/%d", c.items)
+	}
+	return fmt.Sprintf("default/%d", c.items)
 }
 
 // compare measures every cell and writes a table.
@@ -81,6 +90,9 @@ func compare(ctx context.Context, o options, out io.Writer) (err error) {
 		{true, 1, "groupcommit"},
 		{true, 20, "groupcommit"},
 	} {
+		if o.only != "" && o.only != c.name() {
+			continue
+		}
 		programs := []string{c.reference, "pairsync"}
 		seen := make(map[string][]figures)
 		for range o.rounds {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
@@ -76,6 +77,7 @@ func door(ctx context.Context, program string, nc *nats.Conn, group *errgroup.Gr
 	group.Go(func() error { return publisher.Run(ctx) })
 	return webhook.New(webhook.Config{}, webhook.Deps{
 		Publisher: publisher, ClientStates: prover, Registerer: prometheus.NewRegistry(),
+		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 		// As the service has it when traces are sent nowhere.
 		TracerProvider: sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample())),
 	})

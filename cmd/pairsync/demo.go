@@ -105,10 +105,18 @@ func (d *demo) stop(ctx context.Context) error {
 // run starts everything, shows it, and waits until ctx ends or something fails.
 func (d *demo) run(ctx context.Context, log *slog.Logger) error {
 	d.inv.say("pairsync %s: starting everything on this machine; Ctrl-C ends it", d.inv.build.Version)
-	if err := d.startOutlook(ctx, log); err != nil {
+	server, err := d.listen(ctx, "simulator", simulatorAddr, &http.Server{ReadHeaderTimeout: 5 * time.Second}, log)
+	if err != nil {
 		return err
 	}
+	// A server closes its address itself; this is for one that was never started.
+	d.parts.onStop("simulator's address", shortGrace, func(context.Context) error { server.close(); return nil })
+	d.state.OutlookURL, d.state.AuthorityURL, d.state.GraphURL = server.url()+"/", server.url(), server.url()+"/v1.0"
+	// The service first: it finds out whether another demo has the data. Its first calls wait until the simulator answers.
 	if err := d.startService(ctx, log); err != nil {
+		return err
+	}
+	if err := d.startOutlook(ctx, server, log); err != nil {
 		return err
 	}
 	if err := d.awaitReady(ctx); err != nil {
@@ -129,25 +137,22 @@ func (d *demo) run(ctx context.Context, log *slog.Logger) error {
 }
 
 // startOutlook starts the simulator with what an earlier demo left in it.
-func (d *demo) startOutlook(ctx context.Context, log *slog.Logger) error {
+func (d *demo) startOutlook(ctx context.Context, server *httpServer, log *slog.Logger) error {
 	d.inv.say("· starting the Outlook simulator")
-	server, err := d.listen(ctx, "simulator", simulatorAddr, &http.Server{ReadHeaderTimeout: 5 * time.Second}, log)
-	if err != nil {
-		return err
-	}
 	sim, err := simulator.New(simulator.Config{
 		Apps:      []simulator.App{{ClientID: d.state.ClientID, Secret: d.state.ClientSecret}},
 		StateFile: filepath.Join(d.cfg.DataDir, "outlook.json"),
 		Log:       log.With(slog.String("part", "simulator")),
 	})
 	if err != nil {
-		server.close()
 		return err
 	}
 	d.outlook = &outlook{sim}
+	if err := d.outlook.populate(); err != nil {
+		return err
+	}
 	startSimulator(ctx, d.parts, sim, server)
-	d.state.OutlookURL, d.state.AuthorityURL, d.state.GraphURL = server.url()+"/", server.url(), server.url()+"/v1.0"
-	return d.outlook.populate()
+	return nil
 }
 
 // startService starts all roles, on the contract's ports where they are free.

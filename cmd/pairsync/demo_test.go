@@ -32,6 +32,11 @@ func TestDemo(t *testing.T) {
 		within(t, want, p.matches(pattern))
 	}
 	first := readDemoState(t, env["PAIRSYNC_DATA_DIR"])
+	another := start(t, map[string]string{"PAIRSYNC_DATA_DIR": env["PAIRSYNC_DATA_DIR"]}, "demo")
+	<-another.done
+	if another.err == nil || !strings.Contains(another.output(), "another pairsync is using") || strings.Contains(another.output(), "simulator\n") {
+		t.Errorf("another demo on the same data said %q, %v", another.output(), another.err)
+	}
 	if status := p.ends(t, os.Interrupt); status != 0 {
 		t.Errorf("Ctrl-C ended it with status %d", status)
 	}

@@ -27,6 +27,10 @@ func classify(op operation, status int, header http.Header, body []byte, now tim
 		e.RequestID = header.Get("request-id")
 	}
 	v := verdictOf(op, status, env, parsed)
+	if op == opBatch && v.kind == KindNotFound {
+		// That the batch is not found says nothing of the events in it.
+		v = verdict{kind: KindUnavailable, reason: ReasonUnreadableAnswer}
+	}
 	e.Kind, e.Reason, e.MaxLifetime = v.kind, v.reason, v.maxLifetime
 	if v.reason == ReasonBookedAlready {
 		e.existing = text(env.Error.Existing)
@@ -103,7 +107,7 @@ func statusVerdict(op operation, status int, env envelope, parsed bool) verdict 
 		if op.namesSubscription() && parsed {
 			return verdict{kind: KindNotFound, reason: ReasonNotFound}
 		}
-		if strings.EqualFold(env.code(), "notfound") && op != opBatch {
+		if strings.EqualFold(env.code(), "notfound") {
 			return verdict{kind: KindNotFound, reason: ReasonNotFound}
 		}
 		// A 404 that doesn't say that the thing is missing is no word of Outlook's: a gateway's page, a wrong service

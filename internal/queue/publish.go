@@ -79,6 +79,8 @@ type Publisher struct {
 	known bool
 	// open counts the hints that were accepted and have not been settled.
 	open atomic.Int64
+	// answered counts the answers to single messages.
+	answered atomic.Uint64
 	// alone is held for reading by whoever sends, and for writing to have nothing else under way.
 	alone sync.RWMutex
 
@@ -235,6 +237,7 @@ func (it *publishItem) settle(a ack) {
 	default:
 		it.finish(model.Stored, nil)
 	}
+	it.p.answered.Add(1)
 	if it.burst != nil {
 		it.burst.answered(a.err == nil)
 	}
@@ -270,7 +273,7 @@ func (p *Publisher) enqueue(c *publishCall) {
 	}
 }
 
-// take waits for work and takes all of it, up to about one batch. ok is false when the publisher is closed and nothing is left.
+// take waits for work and takes all of it, up to one batch. ok is false when the publisher is closed and nothing is left.
 func (p *Publisher) take() (items []*publishItem, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -292,7 +295,8 @@ func (p *Publisher) takeWaiting() []*publishItem {
 
 func (p *Publisher) takeLocked() []*publishItem {
 	n, calls := 0, 0
-	for calls < len(p.queue) && n < p.cfg.MaxBatch {
+	// No more than a batch holds, because a remainder would be a batch of its own; but a call is not torn apart.
+	for calls < len(p.queue) && (calls == 0 || n+len(p.queue[calls].items) <= p.cfg.MaxBatch) {
 		n += len(p.queue[calls].items)
 		calls++
 	}

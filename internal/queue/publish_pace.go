@@ -10,10 +10,12 @@ const (
 	// whatever is in it.
 	paceFloor = 8
 	// paceAge is how long a measurement of single messages is trusted.
-	paceAge = 5 * time.Second
-	// A measurement takes paceBurst messages, and with fewer than paceLeast there is none.
+	paceAge = 10 * time.Second
+	// A measurement takes paceBurst messages, or fewer if they took longer than paceTime; with fewer than paceLeast there is
+	// none.
 	paceBurst = 64
 	paceLeast = 16
+	paceTime  = 20 * time.Millisecond
 	// What an atomic batch costs before one has been seen, and what each message adds to it.
 	paceBatch   = 3 * time.Millisecond
 	paceMessage = 20 * time.Microsecond
@@ -41,11 +43,13 @@ const (
 //
 //	1.25 × (fixed + n × 20 µs) / 2 < n × gap
 //
-// The gap is measured every five seconds of load, with at most 64 messages and nothing else under way; the fixed time is learned from every batch and otherwise tends to 3 ms, so that a disk that once was slow gets another chance.
+// The gap is measured every ten seconds of load, with at most 64 messages and nothing else under way, and corrected when a
+// backlog of single messages goes down more slowly than that; the fixed time is learned from every batch and otherwise tends to 3 ms, so that a disk that once was slow gets another chance.
 type pace struct {
 	mu       sync.Mutex
-	gap      time.Duration
-	measured time.Time // zero before the first measurement
+	gap      time.Duration // zero before the first measurement
+	way      time.Duration
+	measured time.Time
 	fixed    time.Duration
 }
 
@@ -80,12 +84,42 @@ func (p *pace) tooFew() {
 	p.measured = p.measured.Add(watchEvery - paceAge)
 }
 
-// singles notes what a message was measured to cost that is sent on its own.
-func (p *pace) singles(gap time.Duration) {
+// sample is how many messages a measurement takes: fewer where each of them takes its time.
+func (p *pace) sample() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.gap = max(gap, 0)
+	if p.gap == 0 {
+		return paceBurst
+	}
+	return int(min(max(paceTime/p.gap, paceLeast), paceBurst))
+}
+
+// singles notes a measurement: how long one message took, and how long the others did that followed in one go.
+func (p *pace) singles(one time.Duration, others int, took time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	// What the way there and back takes must not be charged to the messages. The shortest time seen is nearest to it; it may
+	// grow again, when the way has become longer.
+	if p.way == 0 || one < p.way {
+		p.way = one
+	} else {
+		p.way += p.way / 4
+	}
+	// Half of the time is the messages' at least: a way that was slow by chance must not make them look free.
+	gap := (took - min(p.way, took/2)) / time.Duration(max(others-1, 1))
+	if p.gap != 0 {
+		gap = (p.gap + gap) / 2 // one odd measurement shouldn't decide alone
+	}
+	p.gap = max(gap, 1)
 	p.fixed += (paceBatch - p.fixed) / 2
+}
+
+// flow notes how many single messages were confirmed in a time throughout which many more waited. It only ever corrects
+// upwards: where messages go out no faster than hints come in, the time says nothing about their cost.
+func (p *pace) flow(messages int, took time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.gap = max(p.gap, took/time.Duration(max(messages, 1)))
 }
 
 // batch notes a batch of so many messages and the time from its first message to its confirmation. One that was held up by

@@ -201,7 +201,7 @@ func TestPaceChooses(t *testing.T) {
 		if got := p.plan(paceFloor, now); got != planMeasure {
 			t.Fatalf("%s: first plan %d, want a measurement", name, got)
 		}
-		p.singles(tt.gap)
+		p.singles(time.Millisecond, 63, time.Millisecond+62*tt.gap)
 		for range 50 {
 			p.batch(32, tt.batch)
 		}
@@ -230,13 +230,13 @@ func TestPaceMeasuresNowAndThen(t *testing.T) {
 		t.Errorf("after one with too few messages: plan %d", got)
 	}
 	// One batch that took a second must not banish batches for good.
-	p.singles(350 * time.Microsecond)
+	p.singles(time.Millisecond, 63, 22*time.Millisecond)
 	p.batch(32, time.Second)
 	if p.fixed > 2*paceBatch {
 		t.Errorf("fixed cost %v after one slow batch", p.fixed)
 	}
 	for range 10 {
-		p.singles(350 * time.Microsecond)
+		p.singles(time.Millisecond, 63, 22*time.Millisecond)
 	}
 	if got := p.plan(200, now.Add(2*watchEvery)); got != planBatch {
 		t.Errorf("later: plan %d", got)
@@ -282,5 +282,42 @@ func TestPublishNeedsAConnection(t *testing.T) {
 	got, err := p.Publish(context.WithoutCancel(t.Context()), make([]model.Hint, 2))
 	if !errors.Is(err, errDisconnected) || len(got) != 2 || got[0] != model.Unconfirmed {
 		t.Errorf("%v, %v", got, err)
+	}
+}
+
+func TestPaceIsNotFooledByOneMeasurement(t *testing.T) {
+	t.Parallel()
+	var p pace
+	if got := p.sample(); got != paceBurst {
+		t.Errorf("first sample of %d", got)
+	}
+	for range 3 {
+		p.singles(time.Millisecond, 63, 22*time.Millisecond)
+	}
+	// The first message was held up for as long as all the others took.
+	p.singles(25*time.Millisecond, 63, 22*time.Millisecond)
+	if p.gap < 300*time.Microsecond || p.gap > 400*time.Microsecond {
+		t.Errorf("gap %v after a slow first message", p.gap)
+	}
+	// Nor the first measurement of all.
+	var first pace
+	first.singles(25*time.Millisecond, 63, 22*time.Millisecond)
+	if first.gap < 170*time.Microsecond {
+		t.Errorf("gap %v after a slow first message at first", first.gap)
+	}
+	first.flow(100, 250*time.Millisecond)
+	if first.gap != 2500*time.Microsecond {
+		t.Errorf("gap %v where 100 messages took 250 ms", first.gap)
+	}
+	first.flow(10_000, 250*time.Millisecond)
+	if first.gap != 2500*time.Microsecond {
+		t.Errorf("gap %v, corrected downwards", first.gap)
+	}
+	// A slow disk is not made to wait for a long sample.
+	for range 5 {
+		p.singles(5*time.Millisecond, 15, 80*time.Millisecond)
+	}
+	if got := p.sample(); got != paceLeast {
+		t.Errorf("sample of %d where a message takes %v", got, p.gap)
 	}
 }

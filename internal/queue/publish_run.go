@@ -40,6 +40,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
+	var flow flow
 	ended, draining := ctx.Done(), false
 	for !draining || p.acks.inFlight() > 0 {
 		select {
@@ -53,9 +54,28 @@ func (p *Publisher) Run(ctx context.Context) error {
 		case now := <-tick.C:
 			p.acks.giveUp(now.Add(-p.cfg.ConfirmTimeout), errAckTimeout)
 			p.look(work)
+			flow.watch(p, now)
 		}
 	}
 	return nil
+}
+
+// backlog is how many messages must wait for their answers to show how quickly the server works them off.
+const backlog = 64
+
+// flow watches how a backlog of single messages goes down.
+type flow struct {
+	since    time.Time
+	answered uint64
+	waiting  int
+}
+
+func (f *flow) watch(p *Publisher, now time.Time) {
+	was := *f
+	*f = flow{since: now, answered: p.answered.Load(), waiting: p.acks.inFlight()}
+	if was.waiting >= backlog && f.waiting >= backlog {
+		p.pace.flow(int(f.answered-was.answered), now.Sub(was.since)) //nolint:gosec // A few thousand.
+	}
 }
 
 // close lets the senders end once nothing waits any more.

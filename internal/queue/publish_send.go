@@ -58,10 +58,11 @@ func (p *Publisher) measure(items []*publishItem) (all []*publishItem, sent int)
 	p.alone.Lock()
 	defer p.alone.Unlock()
 	p.acks.waitEmpty()
-	if len(items) < paceBurst {
+	want := p.pace.sample()
+	if len(items) < want {
 		items = append(items, p.takeWaiting()...)
 	}
-	n := min(len(items), paceBurst)
+	n := min(len(items), want)
 	if n < paceLeast {
 		p.pace.tooFew()
 		p.sendSingles(items[:n])
@@ -70,7 +71,7 @@ func (p *Publisher) measure(items []*publishItem) (all []*publishItem, sent int)
 	one, okOne := p.timeSingles(items[:1])
 	rest, okRest := p.timeSingles(items[1:n])
 	if okOne && okRest {
-		p.pace.singles((rest - one) / time.Duration(n-2))
+		p.pace.singles(one, n-1, rest)
 	}
 	return items, n
 }

@@ -1,0 +1,158 @@
+package subscriptions
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"pairsync/internal/graph"
+	"pairsync/internal/simulator"
+	"pairsync/model"
+)
+
+func (w *world) renewer() *Renewer {
+	w.t.Helper()
+	r, err := New(w.cfg, Deps{
+		Store: w.store, Graph: w.graph, ClientStates: w.states, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return r
+}
+
+// Only organisations that could let us in are tried, less and less often, and what was found out of the others stays.
+func TestWhichTenantsAreTried(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, simulator.Config{})
+	w.cfg.TenantProbeMin, w.cfg.TenantProbeMax = time.Second, 4*time.Second
+	r := w.renewer()
+	set := func(id string, method model.Method, st model.TenantStatus, consent simulator.Consent) {
+		t.Helper()
+		w.tenant(id)
+		if _, _, err := w.store.PutTenant(t.Context(), model.Tenant{ID: id, Name: "x", OwnerEmail: "it@x.example", Method: method}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.store.SetTenantStatus(t.Context(), id, st, "why"); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.sim.SetConsent(id, consent); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const pending, perUser, failing, gone, refusing = contoso, fabrikam, "33333333-3333-4333-8333-333333333333",
+		"44444444-4444-4444-8444-444444444444", "55555555-5555-4555-8555-555555555555"
+	set(pending, model.MethodDomainWide, model.TenantPendingConsent, simulator.ConsentGranted)
+	set(perUser, model.MethodPerUser, model.TenantPendingConsent, simulator.ConsentGranted)
+	set(failing, model.MethodDomainWide, model.TenantFailing, simulator.ConsentGranted)
+	set(gone, model.MethodDomainWide, model.TenantDisconnected, simulator.ConsentGranted)
+	set(refusing, model.MethodDomainWide, model.TenantFailing, simulator.ConsentMissing)
+
+	watch := tenantWatch{tries: map[string]int{}, next: map[string]time.Time{}}
+	r.checkTenants(t.Context(), &watch, noon)
+	for id, want := range map[string]model.TenantStatus{
+		pending: model.TenantConnected, perUser: model.TenantPendingConsent, failing: model.TenantConnected,
+		gone: model.TenantDisconnected, refusing: model.TenantFailing,
+	} {
+		if got, err := w.store.Tenant(t.Context(), id); err != nil || got.Status != want {
+			t.Errorf("%s is %s, want %s", id[:4], got.Status, want)
+		}
+	}
+	if tn, _ := w.store.Tenant(t.Context(), refusing); tn.StatusReason != graph.ReasonAppNotInTenant {
+		t.Errorf("reason %s", tn.StatusReason)
+	}
+	asked := func() int { return w.sim.Counters().Calls["token"] }
+	before, at := asked(), noon
+	for i, pause := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 4 * time.Second} {
+		r.checkTenants(t.Context(), &watch, at.Add(pause-time.Millisecond))
+		if asked() != before+i {
+			t.Errorf("asked again before %s were over", pause)
+		}
+		at = at.Add(pause)
+		r.checkTenants(t.Context(), &watch, at)
+		if asked() != before+i+1 {
+			t.Errorf("not asked again after %s", pause)
+		}
+	}
+	if len(watch.next) != 1 || len(watch.tries) != 1 {
+		t.Errorf("remembers %d tenants", len(watch.next))
+	}
+}
+
+func TestDisconnectedStaysDisconnected(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, simulator.Config{})
+	if _, err := w.store.SetTenantStatus(t.Context(), contoso, model.TenantDisconnected, "asked_for"); err != nil {
+		t.Fatal(err)
+	}
+	r := w.renewer()
+	r.tenantWell(t.Context(), contoso)
+	r.tenantFailed(t.Context(), contoso, &graph.Error{Kind: graph.KindTenant, Reason: graph.ReasonSecretExpired})
+	if tn, err := w.store.Tenant(t.Context(), contoso); err != nil || tn.Status != model.TenantDisconnected || tn.StatusReason != "asked_for" {
+		t.Errorf("%+v, %v", tn, err)
+	}
+}
+
+func TestMetricsExistFromTheStart(t *testing.T) {
+	t.Parallel()
+	reg := prometheus.NewRegistry()
+	m := newMetrics(reg)
+	if n := testutil.CollectAndCount(m.renewals); n != len(results()) {
+		t.Errorf("%d of %d results", n, len(results()))
+	}
+	known := map[result]bool{}
+	for _, r := range results() {
+		known[r] = true
+	}
+	for _, kind := range []graph.Kind{
+		graph.KindNotFound, graph.KindMailbox, graph.KindSignIn, graph.KindTenant, graph.KindThrottled, graph.KindUnavailable,
+		graph.KindConflict, graph.KindPrecondition, graph.KindGone, graph.KindLifetime, graph.KindHandshake, graph.KindQuota,
+		graph.KindInvalid, "",
+	} {
+		if !known[resultOf(kind)] {
+			t.Errorf("%s counts as %s, which is not in the set", kind, resultOf(kind))
+		}
+	}
+	if problems, err := testutil.GatherAndLint(reg); err != nil || len(problems) > 0 {
+		t.Errorf("%v %v", problems, err)
+	}
+}
+
+func TestJudged(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ due, want time.Duration }{
+		"overdue":                           {-time.Second, 0},
+		"the database's clock is ahead":     {30 * time.Second, 30 * time.Second},
+		"claimed for another reason":        {time.Hour, 0},
+		"never due":                         {-24 * 365 * time.Hour, 0},
+		"the database's clock is far ahead": {skew, 0},
+	} {
+		if got := judged(noon, noon.Add(tc.due)).Sub(noon); got != tc.want {
+			t.Errorf("%s: %s, want %s", name, got, tc.want)
+		}
+	}
+}
+
+func TestKnownOutcomes(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"refused":                   {&graph.Error{Kind: graph.KindMailbox, Status: 403}, true},
+		"throttled":                 {&graph.Error{Kind: graph.KindThrottled, Status: 429}, true},
+		"a mistake of ours":         {&graph.Error{Kind: graph.KindInvalid, Status: 400}, true},
+		"made, but unreadable":      {&graph.Error{Kind: graph.KindInvalid, Status: 201}, false},
+		"no answer":                 {&graph.Error{Kind: graph.KindUnavailable}, false},
+		"a server in trouble":       {&graph.Error{Kind: graph.KindUnavailable, Status: 503}, false},
+		"our own database":          {model.ErrNotFound, false},
+		"the handshake didn't work": {&graph.Error{Kind: graph.KindHandshake, Status: 400}, true},
+	} {
+		if got := known(tc.err); got != tc.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
