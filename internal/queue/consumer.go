@@ -63,29 +63,63 @@ func (c ConsumerConfig) withDefaults() ConsumerConfig {
 // errConnectionClosed ends Run: somebody closed the connection under it, and it won't come back.
 var errConnectionClosed = errors.New("the NATS connection was closed")
 
-// Consumer hands the hints of PAIRSYNC_NOTIFICATIONS to a handler.
-type Consumer struct {
+// route is what a consumer takes, and how it makes sense of it.
+type route[T any] struct {
+	stream, consumer string
+	decode           func(data []byte) (T, error)
+	// key is what messages must share to be about the same thing.
+	key func(*T) string
+	// span names the handling of a group in traces.
+	span string
+}
+
+// group is the messages about one thing that waited at the same time, oldest first.
+type group[T any] struct {
+	key      string
+	items    []T
+	attempt  int
+	failures int
+}
+
+// consumer hands the messages of a work queue to a handler, those about one thing together and never twice at a time.
+type consumer[T any] struct {
 	b       *Broker
 	cfg     ConsumerConfig
+	route   route[T]
 	metrics *consumerMetrics
 	puller  puller
-	desk    desk
+	desk    desk[T]
 }
+
+func newConsumer[T any](b *Broker, cfg ConsumerConfig, r route[T]) *consumer[T] {
+	c := &consumer[T]{b: b, cfg: cfg.withDefaults(), route: r}
+	c.metrics = newConsumerMetrics(cfg.Registerer, r.stream, r.consumer)
+	c.puller.init(b, r.stream, r.consumer)
+	c.desk.init(c.cfg.Window)
+	return c
+}
+
+// Consumer hands the hints of PAIRSYNC_NOTIFICATIONS to a handler.
+type Consumer struct{ *consumer[model.Hint] }
 
 // NewHintConsumer returns a Consumer of PAIRSYNC_NOTIFICATIONS. Any number of them, in any number of processes, share the
 // stream.
 func (b *Broker) NewHintConsumer(cfg ConsumerConfig) *Consumer {
-	c := &Consumer{b: b, cfg: cfg.withDefaults()}
-	c.metrics = newConsumerMetrics(cfg.Registerer, StreamNotifications, ConsumerReconcile)
-	c.puller.init(b, StreamNotifications, ConsumerReconcile)
-	c.desk.init(c.cfg.Window)
-	return c
+	return &Consumer{newConsumer(b, cfg, route[model.Hint]{
+		stream: StreamNotifications, consumer: ConsumerReconcile, decode: decodeHint, key: groupKey, span: "handle hints",
+	})}
 }
 
 // Run hands out groups until ctx ends. Then it takes nothing more, gives back what hasn't begun, lets running handlers go on
 // for Grace, ends their context, waits for them, and returns nil. Breaks of the connection and a consumer that was deleted
 // are mended for as long as it runs; it fails only when the connection is closed for good. It is called once.
 func (c *Consumer) Run(ctx context.Context, handle Handler) error {
+	return c.run(ctx, func(ctx context.Context, g group[model.Hint]) error {
+		return handle(ctx, Group{Key: g.key, Hints: g.items, Attempt: g.attempt, Failures: g.failures})
+	})
+}
+
+func (c *consumer[T]) run(ctx context.Context, handle func(context.Context, group[T]) error) error {
 	status := c.b.nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	defer c.b.nc.RemoveStatusListener(status)
 	if err := c.puller.subscribe(c.receive); err != nil {
@@ -114,7 +148,7 @@ func (c *Consumer) Run(ctx context.Context, handle Handler) error {
 }
 
 // watch keeps messages alive and pulls going until ctx ends.
-func (c *Consumer) watch(ctx context.Context, status <-chan nats.Status) error {
+func (c *consumer[T]) watch(ctx context.Context, status <-chan nats.Status) error {
 	tick := time.NewTicker(c.rhythm())
 	defer tick.Stop()
 	for {
@@ -138,17 +172,17 @@ func (c *Consumer) watch(ctx context.Context, status <-chan nats.Status) error {
 }
 
 // rhythm is how often signs of life are due: often enough that one may get lost.
-func (c *Consumer) rhythm() time.Duration { return min(c.b.cfg.AckWait/3, time.Second) }
+func (c *consumer[T]) rhythm() time.Duration { return min(c.b.cfg.AckWait/3, time.Second) }
 
 // beat tells the server that the messages in hand are still being worked on.
-func (c *Consumer) beat(now time.Time) {
+func (c *consumer[T]) beat(now time.Time) {
 	for _, reply := range c.desk.stale(now.Add(-c.b.cfg.AckWait/3), now) {
 		_ = c.b.nc.Publish(reply, []byte("+WPI")) // Without it the message comes again, which is no harm.
 	}
 }
 
 // drain stops the deliveries and gives back what hasn't begun.
-func (c *Consumer) drain() {
+func (c *consumer[T]) drain() {
 	c.desk.stop()
 	c.puller.stop() // Before anything is given back, or it would be delivered to us again.
 	returned := c.desk.clear()
@@ -156,7 +190,7 @@ func (c *Consumer) drain() {
 }
 
 // outlast waits for the running handlers, and keeps their messages alive meanwhile.
-func (c *Consumer) outlast(workers *sync.WaitGroup) {
+func (c *consumer[T]) outlast(workers *sync.WaitGroup) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -175,7 +209,7 @@ func (c *Consumer) outlast(workers *sync.WaitGroup) {
 }
 
 // flush brings the last acknowledgements out. If that fails, the messages come again.
-func (c *Consumer) flush(ctx context.Context) {
+func (c *consumer[T]) flush(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	_ = c.b.nc.FlushWithContext(ctx)
@@ -186,7 +220,7 @@ func (c *Consumer) flush(ctx context.Context) {
 const mendAfter = time.Second
 
 // mend declares the consumer anew when the server says that there is none.
-func (c *Consumer) mend(ctx context.Context) {
+func (c *consumer[T]) mend(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -199,7 +233,7 @@ func (c *Consumer) mend(ctx context.Context) {
 				break
 			}
 			if try == 0 && ctx.Err() == nil {
-				c.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "queue is not available", slog.String("stream", StreamNotifications), slog.Any("error", err))
+				c.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "queue is not available", slog.String("stream", c.route.stream), slog.Any("error", err))
 			}
 		}
 		c.puller.reset()

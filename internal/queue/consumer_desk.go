@@ -5,14 +5,12 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-
-	"pairsync/model"
 )
 
 // delivery is one message in hand.
-type delivery struct {
+type delivery[T any] struct {
 	key  string
-	hint model.Hint
+	item T
 	msg  *nats.Msg
 	// broken says why the message can't be read; nil when it can.
 	broken   error
@@ -25,36 +23,36 @@ type delivery struct {
 }
 
 // lane is the messages of one key: those in work, and those that wait for them.
-type lane struct {
+type lane[T any] struct {
 	key     string
-	waiting []*delivery
+	waiting []*delivery[T]
 	running bool
 	queued  bool
 }
 
 // desk holds the messages in hand and gives them out by key, one group per key at a time.
-type desk struct {
+type desk[T any] struct {
 	window int
 
 	mu sync.Mutex
 	// work is signalled when a lane is ready or the desk stops.
 	work    sync.Cond
-	lanes   map[string]*lane
-	ready   []*lane
-	inHand  map[uint64]*delivery
+	lanes   map[string]*lane[T]
+	ready   []*lane[T]
+	inHand  map[uint64]*delivery[T]
 	stopped bool
 }
 
-func (k *desk) init(window int) {
+func (k *desk[T]) init(window int) {
 	k.window = window
 	k.work.L = &k.mu
-	k.lanes = make(map[string]*lane)
-	k.inHand = make(map[uint64]*delivery)
+	k.lanes = make(map[string]*lane[T])
+	k.inHand = make(map[uint64]*delivery[T])
 }
 
 // put takes a delivery. It returns false when the desk has stopped, so that the message has to be given back. A message that
 // is in hand already only gets its newer reply subject.
-func (k *desk) put(d *delivery) bool {
+func (k *desk[T]) put(d *delivery[T]) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.stopped {
@@ -67,7 +65,7 @@ func (k *desk) put(d *delivery) bool {
 	k.inHand[d.position.sequence] = d
 	l := k.lanes[d.key]
 	if l == nil {
-		l = &lane{key: d.key}
+		l = &lane[T]{key: d.key}
 		k.lanes[d.key] = l
 	}
 	l.waiting = append(l.waiting, d)
@@ -76,7 +74,7 @@ func (k *desk) put(d *delivery) bool {
 }
 
 // enqueue puts the lane in line, once, and not while it is in work.
-func (k *desk) enqueue(l *lane) {
+func (k *desk[T]) enqueue(l *lane[T]) {
 	if l.running || l.queued || len(l.waiting) == 0 {
 		return
 	}
@@ -86,7 +84,7 @@ func (k *desk) enqueue(l *lane) {
 }
 
 // next waits for the next group. It returns nil when the desk has stopped.
-func (k *desk) next() (l *lane, group []*delivery) {
+func (k *desk[T]) next() (l *lane[T], group []*delivery[T]) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for len(k.ready) == 0 && !k.stopped {
@@ -106,7 +104,7 @@ func (k *desk) next() (l *lane, group []*delivery) {
 }
 
 // finish frees the lane for what has gathered meanwhile.
-func (k *desk) finish(l *lane) {
+func (k *desk[T]) finish(l *lane[T]) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	l.running = false
@@ -118,7 +116,7 @@ func (k *desk) finish(l *lane) {
 }
 
 // forget takes the messages out of hand and returns where their acknowledgements go.
-func (k *desk) forget(group []*delivery) []string {
+func (k *desk[T]) forget(group []*delivery[T]) []string {
 	replies := make([]string, len(group))
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -130,7 +128,7 @@ func (k *desk) forget(group []*delivery) []string {
 }
 
 // attempt is how often the most redelivered message was delivered.
-func (k *desk) attempt(group []*delivery) int {
+func (k *desk[T]) attempt(group []*delivery[T]) int {
 	most := 0
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -141,14 +139,14 @@ func (k *desk) attempt(group []*delivery) int {
 }
 
 // held is how many messages are in hand.
-func (k *desk) held() int {
+func (k *desk[T]) held() int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return len(k.inHand)
 }
 
 // stale returns where a sign of life is due, and takes it for given.
-func (k *desk) stale(since, now time.Time) []string {
+func (k *desk[T]) stale(since, now time.Time) []string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var replies []string
@@ -162,7 +160,7 @@ func (k *desk) stale(since, now time.Time) []string {
 }
 
 // stop lets nothing more in or out.
-func (k *desk) stop() {
+func (k *desk[T]) stop() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.stopped = true
@@ -170,10 +168,10 @@ func (k *desk) stop() {
 }
 
 // clear returns everything that hasn't begun.
-func (k *desk) clear() []*delivery {
+func (k *desk[T]) clear() []*delivery[T] {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	var left []*delivery
+	var left []*delivery[T]
 	for _, l := range k.lanes {
 		left = append(left, l.waiting...)
 		l.waiting = nil

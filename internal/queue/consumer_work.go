@@ -11,15 +11,13 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/trace"
-
-	"pairsync/model"
 )
 
 // pull asks for more messages if there is room.
-func (c *Consumer) pull() { c.puller.ask(c.cfg.Window, c.desk.held()) }
+func (c *consumer[T]) pull() { c.puller.ask(c.cfg.Window, c.desk.held()) }
 
 // receive takes everything that the server sends.
-func (c *Consumer) receive(m *nats.Msg) {
+func (c *consumer[T]) receive(m *nats.Msg) {
 	if code := first(m.Header, "Status"); code != "" && len(m.Data) == 0 {
 		c.puller.status(code, m)
 		if code == "408" {
@@ -32,7 +30,7 @@ func (c *Consumer) receive(m *nats.Msg) {
 	c.pull()
 }
 
-func (c *Consumer) accept(m *nats.Msg) {
+func (c *consumer[T]) accept(m *nats.Msg) {
 	pos, err := parsePosition(m.Reply)
 	if err != nil {
 		return // Not a delivery: somebody published to our inbox.
@@ -42,9 +40,9 @@ func (c *Consumer) accept(m *nats.Msg) {
 		c.answer(m.Reply, nakAfter(wait))
 		return
 	}
-	d := &delivery{msg: m, position: pos, reply: m.Reply, touched: now, failures: failures(m.Header)}
-	if d.hint, d.broken = decodeHint(m.Data); d.broken == nil {
-		d.key = groupKey(&d.hint)
+	d := &delivery[T]{msg: m, position: pos, reply: m.Reply, touched: now, failures: failures(m.Header)}
+	if d.item, d.broken = c.route.decode(m.Data); d.broken == nil {
+		d.key = c.route.key(&d.item)
 	} else {
 		d.key = "\x00" + strconv.FormatUint(pos.sequence, 10)
 	}
@@ -55,36 +53,36 @@ func (c *Consumer) accept(m *nats.Msg) {
 }
 
 // worker works on one group after another.
-func (c *Consumer) worker(work context.Context, handle Handler) {
+func (c *consumer[T]) worker(work context.Context, handle func(context.Context, group[T]) error) {
 	for {
-		l, group := c.desk.next()
+		l, messages := c.desk.next()
 		if l == nil {
 			return
 		}
-		c.settleGroup(work, group, c.handle(work, handle, group))
+		c.settleGroup(work, messages, c.handle(work, handle, messages))
 		c.desk.finish(l)
 		c.pull()
 	}
 }
 
-func (c *Consumer) handle(work context.Context, handle Handler, group []*delivery) decision {
-	if broken := group[0].broken; broken != nil {
+func (c *consumer[T]) handle(work context.Context, handle func(context.Context, group[T]) error, messages []*delivery[T]) decision {
+	if broken := messages[0].broken; broken != nil {
 		return decision{verdict: verdictDead, reason: ReasonMalformed, err: broken}
 	}
-	g := Group{Key: group[0].key, Hints: make([]model.Hint, len(group)), Attempt: c.desk.attempt(group)}
-	for i, d := range group {
-		g.Hints[i] = d.hint
-		g.Failures = max(g.Failures, d.failures)
+	g := group[T]{key: messages[0].key, items: make([]T, len(messages)), attempt: c.desk.attempt(messages)}
+	for i, d := range messages {
+		g.items[i] = d.item
+		g.failures = max(g.failures, d.failures)
 	}
-	c.metrics.group.Observe(float64(len(group)))
-	ctx, end := traced(work, group)
+	c.metrics.group.Observe(float64(len(messages)))
+	ctx, end := traced(work, messages, c.route.span)
 	defer end()
-	return decide(handle(ctx, g), g.Failures, c.cfg, work.Err() != nil)
+	return decide(handle(ctx, g), g.failures, c.cfg, work.Err() != nil)
 }
 
 // traced returns a context under the span of the first message that was published under one. Where traces are taken, the
 // handling gets a span of its own that is linked to all of the group's.
-func traced(ctx context.Context, group []*delivery) (traced context.Context, end func()) {
+func traced[T any](ctx context.Context, group []*delivery[T], name string) (traced context.Context, end func()) {
 	var parent trace.SpanContext
 	var links []trace.Link
 	for _, d := range group {
@@ -104,21 +102,21 @@ func traced(ctx context.Context, group []*delivery) (traced context.Context, end
 	if !parent.IsSampled() {
 		return ctx, func() {}
 	}
-	ctx, span := otel.Tracer("pairsync/internal/queue").Start(ctx, "handle hints",
+	ctx, span := otel.Tracer("pairsync/internal/queue").Start(ctx, name,
 		trace.WithSpanKind(trace.SpanKindConsumer), trace.WithLinks(links...))
 	return ctx, func() { span.End() }
 }
 
 // settleGroup does what was decided. Whatever can't be done now leaves the messages where they are, to come again.
-func (c *Consumer) settleGroup(work context.Context, group []*delivery, d decision) {
-	var move func(ctx context.Context, m *delivery) error
+func (c *consumer[T]) settleGroup(work context.Context, group []*delivery[T], d decision) {
+	var move func(ctx context.Context, m *delivery[T]) error
 	switch d.verdict {
 	case verdictFailed:
-		move = func(ctx context.Context, m *delivery) error { return c.again(ctx, m, d.after) }
+		move = func(ctx context.Context, m *delivery[T]) error { return c.again(ctx, m, d.after) }
 	case verdictDead:
 		attempts := c.desk.attempt(group)
-		move = func(ctx context.Context, m *delivery) error { return c.bury(ctx, m, d, attempts) }
-		c.cfg.Log.LogAttrs(work, slog.LevelError, "messages given up", slog.String("stream", StreamNotifications),
+		move = func(ctx context.Context, m *delivery[T]) error { return c.bury(ctx, m, d, attempts) }
+		c.cfg.Log.LogAttrs(work, slog.LevelError, "messages given up", slog.String("stream", c.route.stream),
 			slog.String("reason", d.reason), slog.Int("messages", len(group)), slog.Int("attempts", attempts))
 	case verdictDone, verdictLater, verdictReturned:
 		c.settle(group, d)
@@ -128,7 +126,7 @@ func (c *Consumer) settleGroup(work context.Context, group []*delivery, d decisi
 	defer cancel()
 	for i, m := range group {
 		if err := move(ctx, m); err != nil {
-			c.cfg.Log.LogAttrs(work, slog.LevelWarn, "message could not be moved", slog.String("stream", StreamNotifications),
+			c.cfg.Log.LogAttrs(work, slog.LevelWarn, "message could not be moved", slog.String("stream", c.route.stream),
 				slog.String("verdict", d.verdict.String()), slog.Any("error", err))
 			c.settle(group[i:], decision{verdict: verdictLater, after: c.cfg.RetryMin})
 			return
@@ -139,7 +137,7 @@ func (c *Consumer) settleGroup(work context.Context, group []*delivery, d decisi
 }
 
 // settle tells the server. Nothing waits for it to be heard: a message whose acknowledgement gets lost comes again.
-func (c *Consumer) settle(group []*delivery, d decision) {
+func (c *consumer[T]) settle(group []*delivery[T], d decision) {
 	var word []byte
 	switch d.verdict {
 	case verdictDone, verdictFailed, verdictDead:
@@ -155,7 +153,7 @@ func (c *Consumer) settle(group []*delivery, d decision) {
 	c.metrics.settled.WithLabelValues(d.verdict.String()).Add(float64(len(group)))
 }
 
-func (c *Consumer) answer(reply string, word []byte) { _ = c.b.nc.Publish(reply, word) }
+func (c *consumer[T]) answer(reply string, word []byte) { _ = c.b.nc.Publish(reply, word) }
 
 func nak() []byte { return []byte("-NAK") }
 
@@ -164,7 +162,7 @@ func nakAfter(d time.Duration) []byte { return fmt.Appendf(nil, `-NAK {"delay":%
 // again publishes the message anew with one more failure in its headers. The count then holds across restarts and between
 // processes, which a count in memory wouldn't, and the server's own count of deliveries can't serve: it also counts later as
 // told. What the message moves back in the line is no loss, since it has to wait anyway.
-func (c *Consumer) again(ctx context.Context, d *delivery, after time.Duration) error {
+func (c *consumer[T]) again(ctx context.Context, d *delivery[T], after time.Duration) error {
 	m := nats.NewMsg(d.msg.Subject)
 	m.Data = d.msg.Data
 	copyTrace(m.Header, d.msg.Header)
@@ -172,14 +170,14 @@ func (c *Consumer) again(ctx context.Context, d *delivery, after time.Duration) 
 	m.Header[headerNotBefore] = []string{time.Now().Add(after).UTC().Format(time.RFC3339Nano)}
 	m.Header[headerFirstReceived] = []string{firstReceived(d).Format(time.RFC3339Nano)}
 	m.Header[nats.MsgIdHdr] = []string{fmt.Sprintf("again-%d-%d", d.position.sequence, d.failures+1)}
-	if _, err := c.b.js.PublishMsg(ctx, m, jetstream.WithExpectStream(StreamNotifications)); err != nil {
+	if _, err := c.b.js.PublishMsg(ctx, m, jetstream.WithExpectStream(c.route.stream)); err != nil {
 		return fmt.Errorf("putting a message back: %w", err)
 	}
 	return nil
 }
 
 // firstReceived is when the message first entered a stream.
-func firstReceived(d *delivery) time.Time {
+func firstReceived[T any](d *delivery[T]) time.Time {
 	if t := headerTime(d.msg.Header, headerFirstReceived); !t.IsZero() {
 		return t.UTC()
 	}

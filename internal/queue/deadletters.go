@@ -47,8 +47,8 @@ type DeadLetter struct {
 }
 
 // bury puts the message among the dead letters.
-func (c *Consumer) bury(ctx context.Context, d *delivery, why decision, attempts int) error {
-	m := nats.NewMsg(prefixDeadLetters + origin(StreamNotifications))
+func (c *consumer[T]) bury(ctx context.Context, d *delivery[T], why decision, attempts int) error {
+	m := nats.NewMsg(prefixDeadLetters + origin(c.route.stream))
 	m.Data = d.msg.Data
 	copyTrace(m.Header, d.msg.Header)
 	sequence := strconv.FormatUint(d.position.sequence, 10)
@@ -56,11 +56,11 @@ func (c *Consumer) bury(ctx context.Context, d *delivery, why decision, attempts
 		headerReason:         why.reason,
 		headerError:          headerText(why.err),
 		headerAttempts:       strconv.Itoa(max(attempts, d.failures+1)),
-		headerOrigin:         StreamNotifications,
+		headerOrigin:         c.route.stream,
 		headerOriginSubject:  d.msg.Subject,
 		headerOriginSequence: sequence,
 		headerFirstReceived:  firstReceived(d).Format(time.RFC3339Nano),
-		nats.MsgIdHdr:        StreamNotifications + "-" + sequence, // Buried once, also when the acknowledgement after it gets lost.
+		nats.MsgIdHdr:        c.route.stream + "-" + sequence, // Buried once, also when the acknowledgement after it gets lost.
 	} {
 		m.Header[name] = []string{value}
 	}

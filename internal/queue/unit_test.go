@@ -131,14 +131,14 @@ func TestBackoffStaysInItsBounds(t *testing.T) {
 	}
 }
 
-func deliveryOf(sequence uint64, key string) *delivery {
-	return &delivery{key: key, reply: fmt.Sprintf("reply-%d", sequence), position: position{sequence: sequence, delivered: 1}, msg: &nats.Msg{}}
+func deliveryOf(sequence uint64, key string) *delivery[model.Hint] {
+	return &delivery[model.Hint]{key: key, reply: fmt.Sprintf("reply-%d", sequence), position: position{sequence: sequence, delivered: 1}, msg: &nats.Msg{}}
 }
 
 // TestARedeliveryInHandOnlyRenewsTheReply as after a break that lasted longer than the server's patience.
 func TestARedeliveryInHandOnlyRenewsTheReply(t *testing.T) {
 	t.Parallel()
-	var k desk
+	var k desk[model.Hint]
 	k.init(10)
 	k.put(deliveryOf(1, "A"))
 	l, group := k.next()
@@ -158,7 +158,7 @@ func TestARedeliveryInHandOnlyRenewsTheReply(t *testing.T) {
 
 func TestSignsOfLifeAreDueOnlyForTheQuiet(t *testing.T) {
 	t.Parallel()
-	var k desk
+	var k desk[model.Hint]
 	k.init(10)
 	now := time.Now()
 	for n, age := range []time.Duration{0, time.Second, time.Minute} {
@@ -176,7 +176,7 @@ func TestSignsOfLifeAreDueOnlyForTheQuiet(t *testing.T) {
 
 func TestAStoppedDeskGivesEverythingBack(t *testing.T) {
 	t.Parallel()
-	var k desk
+	var k desk[model.Hint]
 	k.init(10)
 	k.put(deliveryOf(1, "A"))
 	k.next()
