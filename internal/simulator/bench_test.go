@@ -66,7 +66,7 @@ func benchOffice(b *testing.B) (s *Simulator, token string) {
 		}
 	}
 	token, err = s.tokens.issue(claims{
-		TenantID: contoso, AppID: appID, Roles: applicationRoles(),
+		TenantID: contoso, AppID: appID, Roles: App{}.permissions(),
 		RegisteredClaims: jwt.RegisteredClaims{Audience: jwt.ClaimStrings{graphAudience}, ExpiresAt: jwt.NewNumericDate(time.Now().Add(24 * time.Hour))},
 	})
 	if err != nil {

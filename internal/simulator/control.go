@@ -78,6 +78,7 @@ func (s *Simulator) controlRoutes(mux *http.ServeMux) {
 		return nil, nil //nolint:nilnil // Nothing to say is not an error.
 	}))
 	mux.HandleFunc("GET /simulator/feed", s.serveFeed)
+	s.peopleRoutes(mux)
 }
 
 // control makes an http.Handler of a function from a JSON body to a JSON answer. Unknown names in a body are refused.

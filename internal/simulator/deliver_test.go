@@ -104,7 +104,7 @@ func newBubble(t *testing.T, cfg Config, lifetime time.Duration, reply func(n in
 
 func (b *bubble) subscribe(t *testing.T, lifetime time.Duration) {
 	t.Helper()
-	token, err := b.tokenAnswer(contoso, claims{AppID: appID, ObjectID: appID, Roles: applicationRoles()})
+	token, err := b.tokenAnswer(contoso, claims{AppID: appID, ObjectID: appID, Roles: App{}.permissions()})
 	if err != nil {
 		t.Fatal(err)
 	}

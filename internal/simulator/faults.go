@@ -83,6 +83,9 @@ type Behaviour struct {
 	RefuseDuplicateSubscriptions bool `json:"refuse_duplicate_subscriptions"`
 	// RenewalsIgnored answers 200 to a renewal and leaves the expiry as it was.
 	RenewalsIgnored bool `json:"renewals_ignored"`
+	// ConsentDelay is how long an admin's consent on the page takes to reach the token endpoint, whose tokens lack their
+	// roles till then.
+	ConsentDelay Duration `json:"consent_delay"`
 }
 
 // Fault is one thing that goes wrong with certain Graph or login calls.
@@ -102,6 +105,8 @@ type Fault struct {
 	// Code and Message are the error's; empty takes what Graph says with that status.
 	Code    string `json:"code,omitempty"`
 	Message string `json:"message,omitempty"`
+	// Number is the AADSTS number of a login's error; zero means 90033.
+	Number int `json:"number,omitempty"`
 	// RetryAfter is the header as it is sent, in seconds (a fraction is fine) or as a date; empty sends none.
 	RetryAfter string `json:"retry_after,omitempty"`
 	// Latency is waited first.

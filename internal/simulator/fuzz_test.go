@@ -25,7 +25,7 @@ func FuzzRequests(f *testing.F) {
 		}
 	}
 	token, err := s.tokens.issue(claims{
-		TenantID: contoso, AppID: appID, Roles: applicationRoles(),
+		TenantID: contoso, AppID: appID, Roles: App{}.permissions(),
 		RegisteredClaims: jwt.RegisteredClaims{Audience: jwt.ClaimStrings{graphAudience}, ExpiresAt: jwt.NewNumericDate(time.Now().Add(24 * time.Hour))},
 	})
 	if err != nil {

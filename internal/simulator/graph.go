@@ -153,9 +153,9 @@ func (c *call) authenticate() error {
 		return refused("The tenant of the token is not known.")
 	}
 	c.s.world.mu.RLock()
-	consent := t.consent
+	consent, good := t.consent, c.s.world.stillGood(who)
 	c.s.world.mu.RUnlock()
-	if consent == ConsentMissing {
+	if !good || who.Session == "" && consent == ConsentMissing {
 		// Continuous access evaluation: the caller has to ask for a new token, and is told there.
 		return refused("Continuous access evaluation resulted in challenge with result: InteractionRequired and code: TokenIssuedBeforeRevocationTimestamp")
 	}

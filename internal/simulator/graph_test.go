@@ -27,7 +27,7 @@ func TestWhoMayCall(t *testing.T) {
 		}
 		return text
 	}
-	forged, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{TenantID: contoso, Roles: applicationRoles()}).SignedString([]byte("x"))
+	forged, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{TenantID: contoso, Roles: App{}.permissions()}).SignedString([]byte("x"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func TestWhoMayCall(t *testing.T) {
 		"no token":              {"", event, 401, "InvalidAuthenticationToken"},
 		"not a token":           {"x.y.z", event, 401, "InvalidAuthenticationToken"},
 		"forged":                {forged, event, 401, "InvalidAuthenticationToken"},
-		"expired":               {token(claims{Roles: applicationRoles()}, -time.Minute), event, 401, "InvalidAuthenticationToken"},
+		"expired":               {token(claims{Roles: App{}.permissions()}, -time.Minute), event, 401, "InvalidAuthenticationToken"},
 		"no roles":              {token(claims{}, time.Hour), event, 403, "ErrorAccessDenied"},
 		"no roles in directory": {token(claims{}, time.Hour), "/users/" + b.Mailbox, 403, "Authorization_RequestDenied"},
 		"reading is enough":     {token(claims{Roles: []string{"Calendars.Read"}}, time.Hour), event, 200, ""},

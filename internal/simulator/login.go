@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"crypto/rsa"
 	"errors"
 	"fmt"
@@ -21,20 +22,33 @@ type loginError struct {
 	code    string
 	number  int
 	message string
+	// suberror tells libraries whether asking the person helps; empty is left out.
+	suberror string
 }
+
+// loginTime is Entra's layout of an instant inside an error.
+const loginTime = "2006-01-02 15:04:05Z"
 
 func (e *loginError) Error() string { return e.code + ": " + e.message }
 
+func (e *loginError) description(trace, correlation string, now time.Time) string {
+	return fmt.Sprintf("AADSTS%d: %s\r\nTrace ID: %s\r\nCorrelation ID: %s\r\nTimestamp: %s",
+		e.number, e.message, trace, correlation, now.UTC().Format(loginTime))
+}
+
 func (e *loginError) body() map[string]any {
-	now := time.Now().UTC().Format("2006-01-02 15:04:05Z")
+	now := time.Now()
 	trace, correlation := newGUID(), newGUID()
-	return map[string]any{
-		"error": e.code,
-		"error_description": fmt.Sprintf("AADSTS%d: %s\r\nTrace ID: %s\r\nCorrelation ID: %s\r\nTimestamp: %s",
-			e.number, e.message, trace, correlation, now),
-		"error_codes": []int{e.number}, "timestamp": now, "trace_id": trace, "correlation_id": correlation,
+	body := map[string]any{
+		"error":             e.code,
+		"error_description": e.description(trace, correlation, now),
+		"error_codes":       []int{e.number}, "timestamp": now.UTC().Format(loginTime), "trace_id": trace, "correlation_id": correlation,
 		"error_uri": fmt.Sprintf("https://login.microsoftonline.com/error?code=%d", e.number),
 	}
+	if e.suberror != "" {
+		body["suberror"] = e.suberror
+	}
+	return body
 }
 
 // serveDiscovery answers the OpenID configuration of a tenant. The issuer is Entra's own, as in the real one.
@@ -91,7 +105,8 @@ func (s *Simulator) serveKeys(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, s.tokens.jwks())
 }
 
-// serveToken is the token endpoint: client credentials for the application, a password for a person.
+// serveToken is the token endpoint: client credentials for the application; a code, a refresh token or a password for a
+// person.
 func (s *Simulator) serveToken(w http.ResponseWriter, r *http.Request) {
 	s.counts.call(opToken)
 	tenant := r.PathValue("tenant")
@@ -100,7 +115,7 @@ func (s *Simulator) serveToken(w http.ResponseWriter, r *http.Request) {
 			panic(http.ErrAbortHandler)
 		}
 		if f.Status != 0 {
-			e := &loginError{f.Status, f.Code, 90033, f.Message}
+			e := &loginError{status: f.Status, code: f.Code, number: cmp.Or(f.Number, 90033), message: f.Message}
 			if e.code == "" {
 				e.code, e.message = "temporarily_unavailable", "A transient error has occurred. Please try again."
 			}
@@ -116,7 +131,7 @@ func (s *Simulator) serveToken(w http.ResponseWriter, r *http.Request) {
 	answer, err := s.grant(tenant, r)
 	status := http.StatusOK
 	if err != nil {
-		e := &loginError{http.StatusInternalServerError, "server_error", 90055, err.Error()}
+		e := &loginError{status: http.StatusInternalServerError, code: "server_error", number: 90055, message: err.Error()}
 		if le, ok := errors.AsType[*loginError](err); ok {
 			e = le
 		}
@@ -131,23 +146,43 @@ func (s *Simulator) grant(name string, r *http.Request) (map[string]any, error) 
 	if err := r.ParseForm(); err != nil {
 		return nil, missing("grant_type")
 	}
+	form := r.PostForm
+	personal := form.Get("grant_type") == "authorization_code" || form.Get("grant_type") == "refresh_token"
 	t, err := s.findTenant(name)
-	if err != nil {
+	if err != nil && !(personal && anyTenant(name)) {
 		return nil, unknownTenant(name)
 	}
-	form := r.PostForm
 	id := form.Get("client_id")
 	if id == "" {
 		return nil, missing("client_id")
 	}
-	s.world.mu.RLock()
-	consent := t.consent
-	s.world.mu.RUnlock()
 	app, known := s.app(id)
-	if !known || consent == ConsentMissing {
-		return nil, &loginError{http.StatusBadRequest, "unauthorized_client", 700016, fmt.Sprintf(
-			"Application with identifier '%s' was not found in the directory '%s'. This can happen if the application has "+
-				"not been installed by the administrator of the tenant or consented to by any user in the tenant.", id, t.name)}
+	if !known {
+		return nil, notInstalled(id, name)
+	}
+	switch form.Get("grant_type") {
+	case "authorization_code":
+		return s.redeem(name, app, r)
+	case "refresh_token":
+		return s.refresh(name, app, r)
+	}
+	return s.grantInTenant(t, app, r)
+}
+
+func notInstalled(app, tenant string) *loginError {
+	return &loginError{status: http.StatusBadRequest, code: "unauthorized_client", number: 700016, message: fmt.Sprintf(
+		"Application with identifier '%s' was not found in the directory '%s'. This can happen if the application has "+
+			"not been installed by the administrator of the tenant or consented to by any user in the tenant.", app, tenant)}
+}
+
+// grantInTenant is a grant that rests on an admin's consent.
+func (s *Simulator) grantInTenant(t *tenant, app App, r *http.Request) (map[string]any, error) {
+	s.world.mu.RLock()
+	consent, name, rolesFrom := t.consent, t.name, t.rolesFrom
+	s.world.mu.RUnlock()
+	form, id := r.PostForm, app.ClientID
+	if consent == ConsentMissing {
+		return nil, notInstalled(id, name)
 	}
 	switch form.Get("grant_type") {
 	case "client_credentials":
@@ -155,12 +190,12 @@ func (s *Simulator) grant(name string, r *http.Request) (map[string]any, error) 
 			return nil, err
 		}
 		if !s.knownScope(r, form.Get("scope")) {
-			return nil, &loginError{http.StatusBadRequest, "invalid_scope", 70011, fmt.Sprintf(
+			return nil, &loginError{status: http.StatusBadRequest, code: "invalid_scope", number: 70011, message: fmt.Sprintf(
 				"The provided value for the input parameter 'scope' isn't valid. The scope %s isn't valid.", form.Get("scope"))}
 		}
 		c := claims{AppID: id, ObjectID: servicePrincipal(t.id, id), IDType: "app"}
-		if consent == ConsentGranted {
-			c.Roles = applicationRoles()
+		if consent == ConsentGranted && !time.Now().Before(rolesFrom) {
+			c.Roles = app.permissions()
 		}
 		return s.tokenAnswer(t.id, c)
 	case "password":
@@ -169,8 +204,8 @@ func (s *Simulator) grant(name string, r *http.Request) (map[string]any, error) 
 		s.world.mu.RUnlock()
 		if err != nil || box.tenant != t || form.Get("password") == "" {
 			return nil, &loginError{
-				http.StatusBadRequest, "invalid_grant", 50126,
-				"Error validating credentials due to invalid username or password.",
+				status: http.StatusBadRequest, code: "invalid_grant", number: 50126,
+				message: "Error validating credentials due to invalid username or password.",
 			}
 		}
 		return s.tokenAnswer(t.id, claims{
@@ -181,8 +216,8 @@ func (s *Simulator) grant(name string, r *http.Request) (map[string]any, error) 
 		return nil, missing("grant_type")
 	default:
 		return nil, &loginError{
-			http.StatusBadRequest, "unsupported_grant_type", 70003,
-			"The app requested an unsupported grant type.",
+			status: http.StatusBadRequest, code: "unsupported_grant_type", number: 70003,
+			message: "The app requested an unsupported grant type.",
 		}
 	}
 }
@@ -239,15 +274,15 @@ func (a App) prove(r *http.Request) error {
 	switch {
 	case secret == "":
 		return &loginError{
-			http.StatusUnauthorized, "invalid_client", 7000218,
-			"The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
+			status: http.StatusUnauthorized, code: "invalid_client", number: 7000218,
+			message: "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
 		}
 	case a.Secret != "" && secret != a.Secret:
-		return &loginError{http.StatusUnauthorized, "invalid_client", 7000215, fmt.Sprintf(
+		return &loginError{status: http.StatusUnauthorized, code: "invalid_client", number: 7000215, message: fmt.Sprintf(
 			"Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the "+
 				"client secret ID, for a secret added to app '%s'.", a.ClientID)}
 	case a.SecretExpired:
-		return &loginError{http.StatusUnauthorized, "invalid_client", 7000222, fmt.Sprintf(
+		return &loginError{status: http.StatusUnauthorized, code: "invalid_client", number: 7000222, message: fmt.Sprintf(
 			"The provided client secret keys for app '%s' are expired. Visit the Azure portal to create new keys for your app.",
 			a.ClientID)}
 	}
@@ -256,7 +291,7 @@ func (a App) prove(r *http.Request) error {
 
 func (a App) proveAssertion(assertion, kind string) error {
 	refuse := func(why string) error {
-		return &loginError{http.StatusUnauthorized, "invalid_client", 700027, "Client assertion failed signature validation. " + why}
+		return &loginError{status: http.StatusUnauthorized, code: "invalid_client", number: 700027, message: "Client assertion failed signature validation. " + why}
 	}
 	if kind != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" {
 		return refuse("The assertion type is not supported.")
@@ -279,18 +314,21 @@ func (a App) proveAssertion(assertion, kind string) error {
 	return nil
 }
 
-// applicationRoles are the permissions that an admin's consent grants.
-func applicationRoles() []string {
+// permissions are those that an admin's consent grants to the application itself.
+func (a App) permissions() []string {
+	if len(a.Permissions) > 0 {
+		return a.Permissions
+	}
 	return []string{"Calendars.ReadWrite", "MailboxSettings.Read", "User.Read.All"}
 }
 
 func unknownTenant(name string) *loginError {
-	return &loginError{http.StatusBadRequest, "invalid_request", 90002, fmt.Sprintf(
+	return &loginError{status: http.StatusBadRequest, code: "invalid_request", number: 90002, message: fmt.Sprintf(
 		"Tenant '%s' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud.", name)}
 }
 
 func missing(parameter string) *loginError {
-	return &loginError{http.StatusBadRequest, "invalid_request", 900144, fmt.Sprintf(
+	return &loginError{status: http.StatusBadRequest, code: "invalid_request", number: 900144, message: fmt.Sprintf(
 		"The request body must contain the following parameter: '%s'.", parameter)}
 }
 

@@ -20,6 +20,11 @@ func (s *Simulator) routes() *http.ServeMux {
 	mux.HandleFunc("GET /{tenant}/v2.0/.well-known/openid-configuration", s.serveDiscovery)
 	mux.HandleFunc("GET /{tenant}/discovery/v2.0/keys", s.serveKeys)
 	mux.HandleFunc("POST /{tenant}/oauth2/v2.0/token", s.serveToken)
+	for _, method := range []string{"GET", "POST"} {
+		mux.HandleFunc(method+" /{tenant}/oauth2/v2.0/authorize", s.serveAuthorize)
+		mux.HandleFunc(method+" /{tenant}/v2.0/adminconsent", s.serveAdminConsent)
+		mux.HandleFunc(method+" /{tenant}/adminconsent", s.serveAdminConsentV1)
+	}
 	s.controlRoutes(mux)
 	s.pageRoutes(mux)
 	return mux

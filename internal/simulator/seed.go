@@ -16,6 +16,8 @@ type Tenant struct {
 	Domain string `json:"domain"`
 	// Consent is how it stands to the application; empty means granted.
 	Consent Consent `json:"consent"`
+	// AdminsOnly keeps people from consenting for themselves, unless an admin has consented.
+	AdminsOnly bool `json:"admins_only"`
 }
 
 // AddTenant makes an organisation, or brings one up to date when its id is known.
@@ -33,7 +35,7 @@ func (s *Simulator) AddTenant(t Tenant) (Tenant, error) {
 		have = &tenant{id: t.ID, subs: map[string]*subscription{}}
 		w.tenants[t.ID] = have
 	}
-	have.name, have.domain, have.consent = t.Name, t.Domain, t.Consent
+	have.name, have.domain, have.consent, have.adminsOnly, have.rolesFrom = t.Name, t.Domain, t.Consent, t.AdminsOnly, time.Time{}
 	s.saver.dirty()
 	s.feed.publish()
 	return t, nil
@@ -51,7 +53,7 @@ func (s *Simulator) SetConsent(tenant string, c Consent) error {
 	if err != nil {
 		return err
 	}
-	t.consent = c
+	t.consent, t.rolesFrom = c, time.Time{}
 	s.saver.dirty()
 	s.feed.publish()
 	return nil
@@ -71,14 +73,20 @@ type User struct {
 	Kind MailboxKind `json:"kind"`
 	// KeepDeclined leaves declined meetings in the calendar instead of moving them to Deleted Items.
 	KeepDeclined bool `json:"keep_declined"`
+	// SignIn is how their sign-in to applications stands; empty means ok.
+	SignIn SignIn `json:"sign_in"`
 }
 
 // AddUser makes a person with a mailbox, or brings one up to date when the id or the address is known.
 func (s *Simulator) AddUser(u User) (User, error) {
 	u.Kind = cmp.Or(u.Kind, MailboxOK)
 	u.TimeZone = cmp.Or(u.TimeZone, "UTC")
+	u.SignIn = cmp.Or(u.SignIn, SignInOK)
 	if !u.Kind.valid() {
 		return User{}, fmt.Errorf("mailbox kind %q is not known", u.Kind)
+	}
+	if !u.SignIn.valid() {
+		return User{}, fmt.Errorf("sign-in %q is not known", u.SignIn)
 	}
 	if _, err := parseZone(u.TimeZone); err != nil {
 		return User{}, err
@@ -105,6 +113,7 @@ func (s *Simulator) AddUser(u User) (User, error) {
 		w.emails[strings.ToLower(u.Email)] = box
 	}
 	box.name, box.email, box.zone, box.kind, box.keepDeclined = u.Name, u.Email, u.TimeZone, u.Kind, u.KeepDeclined
+	box.signIn = u.SignIn
 	s.saver.dirty()
 	s.feed.publish()
 	return box.user(), nil
@@ -113,7 +122,7 @@ func (s *Simulator) AddUser(u User) (User, error) {
 func (box *mailbox) user() User {
 	return User{
 		ID: box.id, Tenant: box.tenant.id, Name: box.name, Email: box.email, TimeZone: box.zone, Kind: box.kind,
-		KeepDeclined: box.keepDeclined,
+		KeepDeclined: box.keepDeclined, SignIn: box.signIn,
 	}
 }
 
@@ -142,10 +151,14 @@ func (s *Simulator) Tenants() []Tenant {
 	defer w.mu.RUnlock()
 	list := make([]Tenant, 0, len(w.tenants))
 	for _, t := range w.tenants {
-		list = append(list, Tenant{ID: t.id, Name: t.name, Domain: t.domain, Consent: t.consent})
+		list = append(list, t.tenant())
 	}
 	slices.SortFunc(list, func(a, b Tenant) int { return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.ID, b.ID)) })
 	return list
+}
+
+func (t *tenant) tenant() Tenant {
+	return Tenant{ID: t.id, Name: t.name, Domain: t.domain, Consent: t.consent, AdminsOnly: t.adminsOnly}
 }
 
 // Users lists the people of an organisation in the order in which they came.

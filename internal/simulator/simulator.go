@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rsa"
 	"fmt"
+	"html/template"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -22,6 +23,11 @@ type App struct {
 	Keys []*rsa.PublicKey
 	// SecretExpired makes the login answer AADSTS7000222 to that secret.
 	SecretExpired bool
+	// RedirectURIs are where its sign-ins and consents may lead back to, compared exactly; none accepts every one.
+	RedirectURIs []string
+	// Permissions are the application permissions that an admin's consent grants; none means Calendars.ReadWrite,
+	// MailboxSettings.Read and User.Read.All.
+	Permissions []string
 }
 
 // Config says how a Simulator behaves. The zero value is a well-behaved Outlook with Microsoft's own limits.
@@ -32,6 +38,10 @@ type Config struct {
 	Apps []App
 	// TokenLifetime is how long a token is good; zero means an hour.
 	TokenLifetime time.Duration
+	// CodeLifetime is how long a code can be traded for tokens; zero means ten minutes.
+	CodeLifetime time.Duration
+	// RefreshLifetime is how long a refresh token is good; zero means 90 days.
+	RefreshLifetime time.Duration
 	// Latency is how long each Graph call takes at least; zero adds nothing.
 	Latency time.Duration
 	// MailboxConcurrency is how many calls one mailbox serves at a time, the next one gets a 429; zero means 4, negative
@@ -77,6 +87,8 @@ type Simulator struct {
 	log     *slog.Logger
 	world   *world
 	tokens  *tokens
+	codes   *codes
+	login   *template.Template
 	faults  *faults
 	counts  *counters
 	courier *courier
@@ -96,6 +108,7 @@ func New(cfg Config) (*Simulator, error) {
 		world:  newWorld(),
 		counts: newCounters(),
 		feed:   newFeed(),
+		codes:  newCodes(),
 		fields: eventFields(),
 	}
 	s.faults = newFaults(cfg.Behaviour, cfg.Seed)
@@ -106,6 +119,9 @@ func New(cfg Config) (*Simulator, error) {
 		return nil, fmt.Errorf("making the signing key: %w", err)
 	}
 	s.tokens = tokens
+	if s.login, err = parseLoginPage(); err != nil {
+		return nil, err
+	}
 	if err := s.load(); err != nil {
 		return nil, fmt.Errorf("loading the simulator's state: %w", err)
 	}
@@ -115,6 +131,8 @@ func New(cfg Config) (*Simulator, error) {
 
 func (c Config) withDefaults() Config {
 	c.TokenLifetime = cmp.Or(c.TokenLifetime, time.Hour)
+	c.CodeLifetime = cmp.Or(c.CodeLifetime, 10*time.Minute)
+	c.RefreshLifetime = cmp.Or(c.RefreshLifetime, 90*24*time.Hour)
 	c.MailboxConcurrency = cmp.Or(c.MailboxConcurrency, 4)
 	c.MaxLifetime = cmp.Or(c.MaxLifetime, 10070*time.Minute)
 	c.MinLifetime = cmp.Or(c.MinLifetime, 45*time.Minute)

@@ -1,11 +1,13 @@
 package simulator
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,6 +23,8 @@ type saved struct {
 	Boxes         []savedBox          `json:"mailboxes"`
 	Subscriptions []savedSubscription `json:"subscriptions"`
 	Undelivered   []*delivery         `json:"undelivered"`
+	Sessions      []savedSession      `json:"sessions,omitempty"`
+	Redirects     map[string][]string `json:"redirects,omitempty"`
 }
 
 type savedBox struct {
@@ -75,7 +79,7 @@ func (s *Simulator) snapshot() *saved {
 	w.mu.RLock()
 	out := &saved{Version: 1, SigningKey: s.tokens.pem()}
 	for _, t := range w.tenants {
-		out.Tenants = append(out.Tenants, Tenant{ID: t.id, Name: t.name, Domain: t.domain, Consent: t.consent})
+		out.Tenants = append(out.Tenants, t.tenant())
 		for _, box := range t.boxes {
 			out.Boxes = append(out.Boxes, box.save())
 		}
@@ -88,6 +92,10 @@ func (s *Simulator) snapshot() *saved {
 			Warn: sub.warn,
 		})
 	}
+	for _, ses := range w.sessions {
+		out.Sessions = append(out.Sessions, ses.save())
+	}
+	out.Redirects = maps.Clone(w.redirects)
 	w.mu.RUnlock()
 	out.Undelivered = s.courier.undelivered()
 	return out
@@ -139,7 +147,9 @@ func (s *Simulator) load() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, t := range in.Tenants {
-		w.tenants[t.ID] = &tenant{id: t.ID, name: t.Name, domain: t.Domain, consent: t.Consent, subs: map[string]*subscription{}}
+		w.tenants[t.ID] = &tenant{
+			id: t.ID, name: t.Name, domain: t.Domain, consent: t.Consent, adminsOnly: t.AdminsOnly, subs: map[string]*subscription{},
+		}
 	}
 	for _, sb := range in.Boxes {
 		if err := w.loadBox(sb); err != nil {
@@ -159,6 +169,12 @@ func (s *Simulator) load() error {
 		w.index(sub)
 		s.courier.watch(sub)
 	}
+	for _, ses := range in.Sessions {
+		if err := w.loadSession(ses); err != nil {
+			return err
+		}
+	}
+	maps.Copy(w.redirects, in.Redirects)
 	s.courier.takeBack(in.Undelivered)
 	return nil
 }
@@ -170,6 +186,7 @@ func (w *world) loadBox(sb savedBox) error {
 	}
 	box := newMailbox(t, sb.User.ID, sb.User.Name, sb.User.Email)
 	box.zone, box.kind, box.keepDeclined = sb.User.TimeZone, sb.User.Kind, sb.User.KeepDeclined
+	box.signIn = cmp.Or(sb.User.SignIn, SignInOK)
 	box.working, box.stamp, box.version, box.last = sb.Working, sb.Stamp, sb.Version, sb.LastTime
 	w.addBox(box)
 	slices.SortFunc(sb.Items, func(a, b savedItem) int { return strings.Compare(a.Master, b.Master) }) // Masters first.

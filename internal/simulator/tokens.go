@@ -42,6 +42,8 @@ type claims struct {
 	UPN      string   `json:"upn,omitempty"`
 	IDType   string   `json:"idtyp,omitempty"`
 	Version  string   `json:"ver"`
+	// Session is the sign-in behind a person's token; empty for one that was given for a password.
+	Session string `json:"sid,omitempty"`
 }
 
 // person says whether the token is a person's and not the application's own.
@@ -73,7 +75,7 @@ func (t *tokens) use(key *rsa.PrivateKey) {
 	t.key, t.kid, t.checked = key, base64.RawURLEncoding.EncodeToString(sum[:20]), map[string]*claims{}
 }
 
-func (t *tokens) issue(c claims) (string, error) {
+func (t *tokens) issue(c jwt.Claims) (string, error) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	token := jwt.NewWithClaims(jwt.SigningMethodRS256, c)

@@ -25,14 +25,21 @@ type world struct {
 	// legacy are the same by their present default id.
 	legacy map[string]*item
 	subs   map[string]*subscription
+	// sessions are people's sign-ins by their ids; redirects are registered redirect URIs by lower-case application id.
+	sessions  map[string]*session
+	redirects map[string][]string
 }
 
 // tenant is one organisation.
 type tenant struct {
 	id, name, domain string
 	consent          Consent
-	boxes            []*mailbox
-	subs             map[string]*subscription
+	// rolesFrom is when the admin's consent has reached the token endpoint.
+	rolesFrom time.Time
+	// adminsOnly keeps people from consenting for themselves.
+	adminsOnly bool
+	boxes      []*mailbox
+	subs       map[string]*subscription
 }
 
 // mailbox is one person and what they have in Outlook.
@@ -42,6 +49,7 @@ type mailbox struct {
 	kind            MailboxKind
 	zone            string
 	keepDeclined    bool
+	signIn          SignIn
 	working         workingHours
 	// stamp is the part that all change keys of the mailbox share, version the part that counts.
 	stamp   [16]byte
@@ -66,12 +74,13 @@ func newWorld() *world {
 		items:    map[string]*item{},
 		legacy:   map[string]*item{},
 		subs:     map[string]*subscription{},
+		sessions: map[string]*session{}, redirects: map[string][]string{},
 	}
 }
 
 func newMailbox(t *tenant, id, name, email string) *mailbox {
 	box := &mailbox{
-		id: id, name: name, email: email, tenant: t, kind: MailboxOK, zone: "UTC", working: defaultWorkingHours(),
+		id: id, name: name, email: email, tenant: t, kind: MailboxOK, signIn: SignInOK, zone: "UTC", working: defaultWorkingHours(),
 		byID: map[string]*item{}, live: map[*item]struct{}{}, byUID: map[string][]*item{},
 		transactions: map[string]*item{}, subs: map[string]*subscription{},
 	}
