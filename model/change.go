@@ -20,13 +20,14 @@ const (
 	KindAttendeeRemoved    ChangeKind = "attendee_removed"
 	KindMeetingLinkChanged ChangeKind = "meeting_link_changed"
 	KindSuperseded         ChangeKind = "superseded"
+	KindChangePending      ChangeKind = "change_pending"
 )
 
 // ChangeKinds lists every ChangeKind, for metrics that exist from the start.
 func ChangeKinds() []ChangeKind {
 	return []ChangeKind{
 		KindBooked, KindRescheduled, KindCancelled, KindReinstated, KindRSVPChanged, KindTimeProposed,
-		KindAttendeeAdded, KindAttendeeRemoved, KindMeetingLinkChanged, KindSuperseded,
+		KindAttendeeAdded, KindAttendeeRemoved, KindMeetingLinkChanged, KindSuperseded, KindChangePending,
 	}
 }
 
@@ -79,6 +80,8 @@ type Change struct {
 	OccurredAt time.Time
 	// ReceivedAt is when pairsync first heard of it.
 	ReceivedAt time.Time
+	// Applied is false for a change made in Outlook that the tenant's policy keeps from the session.
+	Applied bool
 	// AppliedAt is when it was committed.
 	AppliedAt time.Time
 }

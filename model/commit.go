@@ -25,6 +25,8 @@ type Reading struct {
 	// NextVerifyAt is when the session must be compared with Outlook again if nothing is heard of it. Zero leaves it as it
 	// was.
 	NextVerifyAt time.Time
+	// Applied is set when the observation was made by writing the session's request into Outlook.
+	Applied *Applied
 }
 
 // Outcome is what became of a Reading.
@@ -116,7 +118,7 @@ func (s *Store) commitTogether(ctx context.Context, readings []Reading, outcomes
 
 // reconcile works in an open transaction and commits it.
 func (s *Store) reconcile(ctx context.Context, conn *pgxpool.Conn, readings []Reading, outcomes []Outcome) error {
-	sessions, err := s.lockSessions(ctx, conn, readings)
+	sessions, policies, err := s.lockSessions(ctx, conn, readings)
 	if err != nil {
 		return err
 	}
@@ -125,7 +127,7 @@ func (s *Store) reconcile(ctx context.Context, conn *pgxpool.Conn, readings []Re
 	}
 	w := newWriting(len(readings))
 	for i, r := range readings {
-		outcomes[i] = w.take(r, sessions)
+		outcomes[i] = w.take(r, sessions, policies[r.Tenant])
 	}
 	if err := w.send(ctx, conn, sessions); err != nil {
 		return err
@@ -138,8 +140,10 @@ func (s *Store) reconcile(ctx context.Context, conn *pgxpool.Conn, readings []Re
 	return nil
 }
 
-// lockSessions locks the sessions of the readings and returns those that exist.
-func (s *Store) lockSessions(ctx context.Context, db dbsql.DBTX, readings []Reading) (map[SessionKey]Session, error) {
+// lockSessions locks the sessions of the readings and returns those that exist, and the policies of their tenants.
+func (s *Store) lockSessions(
+	ctx context.Context, db dbsql.DBTX, readings []Reading,
+) (map[SessionKey]Session, map[string]Policy, error) {
 	sessions := make(map[SessionKey]Session, len(readings))
 	arg := dbsql.LockSessionsParams{}
 	for _, r := range readings {
@@ -152,17 +156,19 @@ func (s *Store) lockSessions(ctx context.Context, db dbsql.DBTX, readings []Read
 	}
 	rows, err := s.q.LockSessions(ctx, db, arg)
 	if err != nil {
-		return nil, fmt.Errorf("locking sessions: %w", err)
+		return nil, nil, fmt.Errorf("locking sessions: %w", err)
 	}
+	policies := map[string]Policy{}
 	clear(sessions)
 	for _, row := range rows {
 		session, err := sessionOf(row.Session, row.Email, row.MailboxStatus)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		sessions[SessionKey{session.Tenant, session.ID}] = session
+		policies[session.Tenant] = Policy{PolicyChoice(row.PolicyReschedule), PolicyChoice(row.PolicyCancel)}
 	}
-	return sessions, nil
+	return sessions, policies, nil
 }
 
 // resolve finds out which of the people whom the sessions don't know are in the programme. It costs a statement only when

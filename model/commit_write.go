@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -23,6 +24,12 @@ type writing struct {
 	changes []Change
 	// touched is, for each organizer, the end before which their subscription must be looked at; zero for at once.
 	touched map[SessionKey]time.Time
+	// requests and pending are what follows for the platform's side.
+	requests dbsql.SettleRequestsParams
+	opened   dbsql.InsertPendingParams
+	closed   dbsql.ClosePendingParams
+	// first is each written session as it was before.
+	first map[SessionKey]Session
 	// rows are what the database gave the changes, by id.
 	rows map[string]dbsql.WriteChangesRow
 }
@@ -36,22 +43,28 @@ type lastReading struct {
 func newWriting(n int) *writing {
 	return &writing{
 		last: make(map[SessionKey]*lastReading, n), touched: map[SessionKey]time.Time{},
-		rows: make(map[string]dbsql.WriteChangesRow, n),
+		rows: make(map[string]dbsql.WriteChangesRow, n), first: make(map[SessionKey]Session, n),
 	}
 }
 
 // take reconciles one reading with its session, which it replaces.
-func (w *writing) take(r Reading, sessions map[SessionKey]Session) Outcome {
+func (w *writing) take(r Reading, sessions map[SessionKey]Session, policy Policy) Outcome {
 	key := SessionKey{r.Tenant, r.Session}
 	before, ok := sessions[key]
 	if !ok {
 		return Outcome{Err: &MissingError{Thing: ThingSession, ID: r.Session}}
 	}
-	next, changes, verdict := Reconcile(before, r.Observation)
-	if verdict == VerdictStale {
-		return Outcome{Verdict: verdict, Session: before}
+	terms := Terms{Policy: policy, Applied: r.Applied}
+	if policy.Reschedule == PolicyAsk || policy.Cancel == PolicyAsk {
+		terms.PendingID = uuid.NewString()
 	}
+	settled := Settle(before, r.Observation, terms)
+	if settled.Verdict == VerdictStale {
+		return Outcome{Verdict: VerdictStale, Session: before}
+	}
+	next, changes := settled.Session, settled.Changes
 	sessions[key] = next
+	w.pending(settled, stored(r.ReceivedAt))
 	for i := range changes {
 		c := &changes[i]
 		c.ID, c.Cause, c.ReceivedAt = uuid.NewString(), r.Cause, stored(r.ReceivedAt)
@@ -64,7 +77,7 @@ func (w *writing) take(r Reading, sessions map[SessionKey]Session) Outcome {
 	l := w.last[key]
 	if l == nil {
 		l = &lastReading{}
-		w.last[key] = l
+		w.last[key], w.first[key] = l, before
 		w.order = append(w.order, key)
 	}
 	l.beganAt = *latest(&l.beganAt, stored(r.Observation.ReadAt))
@@ -72,7 +85,53 @@ func (w *writing) take(r Reading, sessions map[SessionKey]Session) Outcome {
 	if r.Cause == CauseNotification {
 		l.notifiedAt = *latest(&l.notifiedAt, stored(r.ReceivedAt))
 	}
-	return Outcome{Verdict: verdict, Changes: changes, Session: next}
+	return Outcome{Verdict: settled.Verdict, Changes: changes, Session: next}
+}
+
+// pending notes what a reading means for changes that wait for an answer. One that was opened by a reading before, in this
+// very batch, is written as closed.
+func (w *writing) pending(settled Settlement, receivedAt time.Time) {
+	for _, c := range settled.closed {
+		if i := slices.Index(w.opened.Ids, c.id); i >= 0 {
+			w.opened.Statuses[i] = string(c.status)
+			continue
+		}
+		w.closed.Ids, w.closed.Statuses = append(w.closed.Ids, c.id), append(w.closed.Statuses, string(c.status))
+	}
+	p := settled.Opened
+	if p == nil {
+		return
+	}
+	occurred := p.OccurredAt
+	if occurred.IsZero() {
+		occurred = receivedAt
+	}
+	o := &w.opened
+	o.Ids, o.Tenants, o.Sessions = append(o.Ids, p.ID), append(o.Tenants, p.Tenant), append(o.Sessions, p.Session)
+	o.Statuses = append(o.Statuses, string(PendingOpen))
+	o.Kinds, o.Befores, o.Afters = append(o.Kinds, string(p.Kind)), append(o.Befores, p.Before), append(o.Afters, p.After)
+	o.OccurredAt, o.ReceivedAt = append(o.OccurredAt, occurred), append(o.ReceivedAt, receivedAt)
+}
+
+// settle notes what became of a session's request.
+func (w *writing) settle(before, after Session) {
+	was, is := before.Request, after.Request
+	if was == nil && is == nil || was != nil && is != nil && was.like(*is) {
+		return
+	}
+	p := &w.requests
+	p.Tenants, p.Sessions = append(p.Tenants, after.Tenant), append(p.Sessions, after.ID)
+	if is == nil {
+		is = &Request{Version: was.Version, Bookings: was.Bookings}
+	}
+	p.Open, p.Versions = append(p.Open, is.Open), append(p.Versions, is.Version)
+	p.Bookings, p.RequestedAt = append(p.Bookings, int32(is.Bookings)), append(p.RequestedAt, is.RequestedAt)
+}
+
+// like says whether two requests ask for the same.
+func (r Request) like(other Request) bool {
+	return r.Version == other.Version && r.Kind == other.Kind && r.Open == other.Open && r.Times == other.Times &&
+		r.People == other.People && r.Title == other.Title && r.Bookings == other.Bookings
 }
 
 // touch notes what a change may mean for the subscription of the organizer's mailbox. A session that moves to a later time
@@ -98,6 +157,18 @@ func (w *writing) send(ctx context.Context, conn *pgxpool.Conn, sessions map[Ses
 			return err
 		}
 		dbsql.QueueWriteReadings(b, arg)
+	}
+	for _, key := range w.inOrder() {
+		w.settle(w.first[key], sessions[key])
+	}
+	if len(w.requests.Tenants) > 0 {
+		dbsql.QueueSettleRequests(b, w.requests)
+	}
+	if len(w.closed.Ids) > 0 {
+		dbsql.QueueClosePending(b, w.closed)
+	}
+	if len(w.opened.Ids) > 0 {
+		dbsql.QueueInsertPending(b, w.opened)
 	}
 	if len(w.touched) > 0 {
 		dbsql.QueueTouchSubscriptions(b, touchedParams(w.touched))
@@ -137,18 +208,38 @@ func (w *writing) readings(sessions map[SessionKey]Session) (dbsql.WriteReadings
 		p.LastModified = append(p.LastModified, value(s.LastModifiedAt))
 		p.ReadAt, p.VerifiedAt = append(p.ReadAt, value(s.ReadAt)), append(p.VerifiedAt, value(s.VerifiedAt))
 		p.Vanished, p.Versions = append(p.Vanished, s.Vanished), append(p.Versions, s.Version)
+		intent, err := encodeIntent(s)
+		if err != nil {
+			return p, err
+		}
+		if intent == nil {
+			intent = []byte("null")
+		}
+		p.States, p.Intents = append(p.States, string(s.State)), append(p.Intents, intent)
 		p.NotifiedAt, p.BeganAt = append(p.NotifiedAt, l.notifiedAt), append(p.BeganAt, l.beganAt)
 		p.NextVerifyAt = append(p.NextVerifyAt, l.nextVerifyAt)
 	}
 	return p, nil
 }
 
-func touchedParams(touched map[SessionKey]time.Time) dbsql.TouchSubscriptionsParams {
-	keys := make([]SessionKey, 0, len(touched))
-	for key := range touched {
-		keys = append(keys, key)
+// inOrder are the written sessions that have or had a request, in the order in which rows are locked.
+func (w *writing) inOrder() []SessionKey {
+	var keys []SessionKey
+	for key, before := range w.first {
+		if before.Request != nil {
+			keys = append(keys, key)
+		}
 	}
-	slices.SortFunc(keys, func(a, b SessionKey) int { return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(keys, SessionKey.compare)
+	return keys
+}
+
+func (k SessionKey) compare(other SessionKey) int {
+	return cmp.Or(cmp.Compare(k.Tenant, other.Tenant), cmp.Compare(k.ID, other.ID))
+}
+
+func touchedParams(touched map[SessionKey]time.Time) dbsql.TouchSubscriptionsParams {
+	keys := slices.SortedFunc(maps.Keys(touched), SessionKey.compare)
 	var p dbsql.TouchSubscriptionsParams
 	for _, key := range keys {
 		p.Tenants, p.Participants = append(p.Tenants, key.Tenant), append(p.Participants, key.ID)
@@ -167,6 +258,7 @@ func changesParams(changes []Change) dbsql.WriteChangesParams {
 		p.Befores, p.Afters = append(p.Befores, c.Before), append(p.Afters, c.After)
 		p.Participants = append(p.Participants, c.Participant)
 		p.OccurredAt, p.ReceivedAt = append(p.OccurredAt, c.OccurredAt), append(p.ReceivedAt, c.ReceivedAt)
+		p.Applied = append(p.Applied, c.Applied)
 	}
 	return p
 }

@@ -11,6 +11,15 @@ var ErrNotFound = errors.New("not found")
 // ErrConflict says that an Outlook event is already linked to another session.
 var ErrConflict = errors.New("event is linked to another session")
 
+// ErrCancelled says that a session is cancelled and can't be asked to be otherwise: the platform books a new one.
+var ErrCancelled = errors.New("session is cancelled")
+
+// ErrSettled says that something which waited for an answer has had another one.
+var ErrSettled = errors.New("was answered otherwise")
+
+// ErrClaimed says that somebody else has claimed the same.
+var ErrClaimed = errors.New("claimed by somebody else")
+
 // ErrNotSupported says that a session was asked to change in a way that pairsync can't carry out in Outlook. A
 // *NotSupportedError that names the fields wraps this.
 var ErrNotSupported = errors.New("change is not supported")
@@ -21,6 +30,11 @@ const (
 	ThingParticipant  = "participant"
 	ThingSession      = "session"
 	ThingSubscription = "subscription"
+	ThingPending      = "pending change"
+	ThingGrant        = "grant"
+	ThingRefreshToken = "refresh token"
+
+	ThingIntegrationRequest = "integration request"
 )
 
 // MissingError names what was not found.

@@ -106,7 +106,7 @@ func TestACommitWaitsForEarlierCursors(t *testing.T) {
 
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if _, _, err := b.LinkSession(t.Context(), linkOf("slow")); err != nil {
+		if _, _, err := b.PutSession(t.Context(), linkOf("slow")); err != nil {
 			t.Error(err)
 		}
 	})

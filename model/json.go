@@ -26,6 +26,7 @@ type outlookJSON struct {
 	ChangeKey      *string      `json:"change_key"`
 	LastModifiedAt *time.Time   `json:"last_modified_at"`
 	State          OutlookState `json:"state"`
+	Reason         *string      `json:"reason"`
 }
 
 // MarshalJSON gives the session the shape of the platform API: null for what is not known, never a missing name.
@@ -54,6 +55,7 @@ func (s Session) MarshalJSON() ([]byte, error) {
 		nullString(s.OnlineMeeting), nullString(s.JoinURL), attendees,
 		outlookJSON{
 			nullString(s.EventID), nullString(s.ICalUID), nullString(s.ChangeKey), s.LastModifiedAt, s.State,
+			nullString(s.StateReason()),
 		},
 		s.Version, s.VerifiedAt,
 	})
@@ -76,9 +78,10 @@ func (c Change) MarshalJSON() ([]byte, error) {
 		OccurredAt  time.Time       `json:"occurred_at"`
 		ReceivedAt  time.Time       `json:"received_at"`
 		AppliedAt   time.Time       `json:"applied_at"`
+		Applied     bool            `json:"applied"`
 	}{
 		c.ID, strconv.FormatInt(c.Cursor, 10), c.Tenant, c.Session, c.Version, c.Kind, c.Source, c.Cause,
-		c.Before, c.After, nullString(c.Participant), c.OccurredAt, c.ReceivedAt, c.AppliedAt,
+		c.Before, c.After, nullString(c.Participant), c.OccurredAt, c.ReceivedAt, c.AppliedAt, c.Applied,
 	})
 }
 
@@ -90,18 +93,80 @@ type policyJSON struct {
 // MarshalJSON gives the tenant the shape of the platform API.
 func (t Tenant) MarshalJSON() ([]byte, error) {
 	p := t.Policy.withDefaults()
+	var callback *callbackJSON
+	if c := t.Callback; c != nil {
+		callback = &callbackJSON{c.Status, nullString(c.Reason), c.Queued}
+	}
 	return json.Marshal(struct {
-		ID           string       `json:"id"`
-		Name         string       `json:"name"`
-		OwnerEmail   string       `json:"owner_email"`
-		Method       Method       `json:"method"`
-		CallbackURL  *string      `json:"callback_url"`
-		Policy       policyJSON   `json:"policy"`
-		Status       TenantStatus `json:"status"`
-		StatusReason *string      `json:"status_reason"`
+		ID           string        `json:"id"`
+		Name         string        `json:"name"`
+		OwnerEmail   string        `json:"owner_email"`
+		Method       Method        `json:"method"`
+		CallbackURL  *string       `json:"callback_url"`
+		Policy       policyJSON    `json:"policy"`
+		Status       TenantStatus  `json:"status"`
+		StatusReason *string       `json:"status_reason"`
+		Callback     *callbackJSON `json:"callback"`
 	}{
 		t.ID, t.Name, t.OwnerEmail, t.Method, nullString(t.CallbackURL), policyJSON(p), t.Status,
-		nullString(t.StatusReason),
+		nullString(t.StatusReason), callback,
+	})
+}
+
+type callbackJSON struct {
+	Status CallbackStatus `json:"status"`
+	Reason *string        `json:"reason"`
+	Queued int            `json:"queued"`
+}
+
+// MarshalJSON gives the pending change the shape of the platform API.
+func (p Pending) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		ID         string          `json:"id"`
+		Tenant     string          `json:"tenant"`
+		Session    string          `json:"session"`
+		Kind       ChangeKind      `json:"kind"`
+		Status     PendingStatus   `json:"status"`
+		Before     json.RawMessage `json:"before"`
+		After      json.RawMessage `json:"after"`
+		OccurredAt time.Time       `json:"occurred_at"`
+		ReceivedAt time.Time       `json:"received_at"`
+		AnsweredAt *time.Time      `json:"answered_at"`
+	}{
+		p.ID, p.Tenant, p.Session, p.Kind, p.Status, p.Before, p.After, p.OccurredAt, p.ReceivedAt, p.AnsweredAt,
+	})
+}
+
+// MarshalJSON gives the integration request the shape of the platform API.
+func (r IntegrationRequest) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		ID          string            `json:"id"`
+		Tenant      string            `json:"tenant"`
+		Participant string            `json:"participant"`
+		Status      IntegrationStatus `json:"status"`
+		Message     *string           `json:"message"`
+		Answer      *string           `json:"answer"`
+		CreatedAt   time.Time         `json:"created_at"`
+		AnsweredAt  *time.Time        `json:"answered_at"`
+	}{
+		r.ID, r.Tenant, r.Participant, r.Status, nullString(r.Message), nullString(r.Answer), r.CreatedAt, r.AnsweredAt,
+	})
+}
+
+// MarshalJSON gives the incident the shape of the platform API.
+func (i Incident) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		ID          string        `json:"id"`
+		Tenant      string        `json:"tenant"`
+		Scope       IncidentScope `json:"scope"`
+		Participant *string       `json:"participant"`
+		Status      string        `json:"status"`
+		Reason      string        `json:"reason"`
+		OpenedAt    time.Time     `json:"opened_at"`
+		ClosedAt    *time.Time    `json:"closed_at"`
+	}{
+		strconv.FormatInt(i.ID, 10), i.Tenant, i.Scope, nullString(i.Participant), i.Status, i.Reason, i.OpenedAt,
+		i.ClosedAt,
 	})
 }
 

@@ -10,7 +10,7 @@ import (
 	"pairsync/model"
 )
 
-func TestLinkSession(t *testing.T) {
+func TestPutSession(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
 	l := linkOf("s")
@@ -52,20 +52,20 @@ func TestLinkSession(t *testing.T) {
 func TestLinkAgain(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		edit func(*model.Link)
+		edit func(*model.SessionRequest)
 		want []string
 	}{
-		"the same":                      {func(*model.Link) {}, nil},
-		"attendees in another order":    {func(l *model.Link) { l.Attendees = []string{"p-3", "p-2", "p-3"} }, nil},
-		"other words":                   {func(l *model.Link) { l.Title, l.TimeZone = "Coaching", "Europe/Paris" }, nil},
-		"the time that Outlook made it": {func(l *model.Link) { l.StartsAt, l.EndsAt = tomorrow(14), tomorrow(15) }, nil},
-		"another time":                  {func(l *model.Link) { l.StartsAt, l.EndsAt = tomorrow(16), tomorrow(17) }, []string{"starts_at", "ends_at"}},
-		"another length":                {func(l *model.Link) { l.EndsAt = tomorrow(11) }, []string{"ends_at"}},
-		"other people":                  {func(l *model.Link) { l.Attendees = []string{"p-2"} }, []string{"attendees"}},
-		"another organizer":             {func(l *model.Link) { l.Organizer, l.Attendees = "p-3", []string{"p-2", "p-1"} }, []string{"organizer", "attendees"}},
-		"another event":                 {func(l *model.Link) { l.EventID = "AAk-other" }, []string{"outlook.event_id"}},
-		"no event any more":             {func(l *model.Link) { l.EventID = "" }, []string{"outlook.event_id"}},
-		"another kind of meeting":       {func(l *model.Link) { l.OnlineMeeting = "none" }, []string{"online_meeting"}},
+		"the same":                      {func(*model.SessionRequest) {}, nil},
+		"attendees in another order":    {func(l *model.SessionRequest) { l.Attendees = []string{"p-3", "p-2", "p-3"} }, nil},
+		"other words":                   {func(l *model.SessionRequest) { l.Title, l.TimeZone = "Coaching", "Europe/Paris" }, nil},
+		"the time that Outlook made it": {func(l *model.SessionRequest) { l.StartsAt, l.EndsAt = tomorrow(14), tomorrow(15) }, nil},
+		"another time":                  {func(l *model.SessionRequest) { l.StartsAt, l.EndsAt = tomorrow(16), tomorrow(17) }, []string{"starts_at", "ends_at"}},
+		"another length":                {func(l *model.SessionRequest) { l.EndsAt = tomorrow(11) }, []string{"ends_at"}},
+		"other people":                  {func(l *model.SessionRequest) { l.Attendees = []string{"p-2"} }, []string{"attendees"}},
+		"another organizer":             {func(l *model.SessionRequest) { l.Organizer, l.Attendees = "p-3", []string{"p-2", "p-1"} }, []string{"organizer", "attendees"}},
+		"another event":                 {func(l *model.SessionRequest) { l.EventID = "AAk-other" }, []string{"outlook.event_id"}},
+		"no event any more":             {func(l *model.SessionRequest) { l.EventID = "" }, []string{"outlook.event_id"}},
+		"another kind of meeting":       {func(l *model.SessionRequest) { l.OnlineMeeting = "none" }, []string{"online_meeting"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -80,7 +80,7 @@ func TestLinkAgain(t *testing.T) {
 			moved := b.session(t, "s")
 
 			tt.edit(&l)
-			again, created, err := b.LinkSession(t.Context(), l)
+			again, created, err := b.PutSession(t.Context(), l)
 			if created {
 				t.Error("created again")
 			}
@@ -111,22 +111,22 @@ func TestLinkRefuses(t *testing.T) {
 	b := newBed(t)
 	b.tenant(t, "u")
 	b.link(t, linkOf("s"))
-	edited := func(edit func(*model.Link)) error {
+	edited := func(edit func(*model.SessionRequest)) error {
 		l := linkOf("s2")
 		edit(&l)
-		_, _, err := b.LinkSession(t.Context(), l)
+		_, _, err := b.PutSession(t.Context(), l)
 		return err
 	}
-	notFound(t, edited(func(l *model.Link) { l.Tenant = "none" }), model.ThingTenant, "none")
-	notFound(t, edited(func(l *model.Link) { l.Organizer = "p-8" }), model.ThingParticipant, "p-8")
-	notFound(t, edited(func(l *model.Link) { l.Attendees = []string{"p-2", "p-9"} }), model.ThingParticipant, "p-9")
-	if err := edited(func(l *model.Link) { l.EventID = "AAk-s" }); !errors.Is(err, model.ErrConflict) {
+	notFound(t, edited(func(l *model.SessionRequest) { l.Tenant = "none" }), model.ThingTenant, "none")
+	notFound(t, edited(func(l *model.SessionRequest) { l.Organizer = "p-8" }), model.ThingParticipant, "p-8")
+	notFound(t, edited(func(l *model.SessionRequest) { l.Attendees = []string{"p-2", "p-9"} }), model.ThingParticipant, "p-9")
+	if err := edited(func(l *model.SessionRequest) { l.EventID = "AAk-s" }); !errors.Is(err, model.ErrConflict) {
 		t.Errorf("an event of another session: %v", err)
 	}
-	if err := edited(func(l *model.Link) { l.EventID = "aak-s" }); err != nil {
+	if err := edited(func(l *model.SessionRequest) { l.EventID = "aak-s" }); err != nil {
 		t.Errorf("an event that differs in case: %v", err)
 	}
-	if err := edited(func(l *model.Link) { l.Tenant, l.EventID = "u", "AAk-s" }); err != nil {
+	if err := edited(func(l *model.SessionRequest) { l.Tenant, l.EventID = "u", "AAk-s" }); err != nil {
 		t.Errorf("an event of another tenant: %v", err)
 	}
 	if n := b.number(t, "SELECT count(*) FROM sessions"); n != 3 {
@@ -142,7 +142,7 @@ func TestLinkAtTheSameTime(t *testing.T) {
 	created := make(chan bool, 8)
 	for range cap(created) {
 		wg.Go(func() {
-			_, c, err := b.LinkSession(t.Context(), linkOf("s"))
+			_, c, err := b.PutSession(t.Context(), linkOf("s"))
 			if err != nil {
 				t.Error(err)
 			}
@@ -166,12 +166,12 @@ func TestSessions(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
 	b.tenant(t, "u")
-	for id, edit := range map[string]func(*model.Link){
-		"a": func(*model.Link) {},
-		"b": func(l *model.Link) { l.Organizer, l.Attendees = "p-3", nil },
-		"c": func(l *model.Link) { l.StartsAt, l.EndsAt = tomorrow(11), tomorrow(12) },
-		"d": func(l *model.Link) { l.StartsAt, l.EndsAt, l.Attendees = tomorrow(7), tomorrow(8), []string{"p-3"} },
-		"e": func(l *model.Link) { l.Tenant = "u" },
+	for id, edit := range map[string]func(*model.SessionRequest){
+		"a": func(*model.SessionRequest) {},
+		"b": func(l *model.SessionRequest) { l.Organizer, l.Attendees = "p-3", nil },
+		"c": func(l *model.SessionRequest) { l.StartsAt, l.EndsAt = tomorrow(11), tomorrow(12) },
+		"d": func(l *model.SessionRequest) { l.StartsAt, l.EndsAt, l.Attendees = tomorrow(7), tomorrow(8), []string{"p-3"} },
+		"e": func(l *model.SessionRequest) { l.Tenant = "u" },
 	} {
 		l := linkOf(id)
 		edit(&l)

@@ -17,6 +17,12 @@ const (
 	ChannelChanges = "pairsync_changes"
 	// ChannelSweep speaks when sessions have become due before their time.
 	ChannelSweep = "pairsync_sweep"
+	// ChannelCommands speaks when requests have become due.
+	ChannelCommands = "pairsync_commands"
+	// ChannelCallbacks speaks when callbacks have become due before their time. New ones come with ChannelChanges.
+	ChannelCallbacks = "pairsync_callbacks"
+	// ChannelMails speaks when there is a letter to send.
+	ChannelMails = "pairsync_mails"
 	// ChannelSubscriptions speaks when subscriptions have become due before their time.
 	ChannelSubscriptions = "pairsync_subscriptions"
 )

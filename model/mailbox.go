@@ -13,7 +13,7 @@ import (
 // MailboxFailed notes that a mailbox can't be read: its upcoming sessions stand as last known, are OutlookUnreachable, and
 // are tried next after probeMin, which doubles with every failed try up to probeMax. Nothing is cancelled. Failures that
 // come before the next try are due are the same failure, seen through another session. The reason is a word of a closed
-// set. It says whether status or reason is news. The error is ErrNotFound when there is no such participant.
+// set. It says whether status or reason is news. A mailbox that breaks is an incident, which lasts until MailboxHealed. The error is ErrNotFound when there is no such participant.
 func (s *Store) MailboxFailed(
 	ctx context.Context, tenant, participant string, st MailboxStatus, reason string, probeMin, probeMax time.Duration,
 ) (changed bool, err error) {
@@ -41,7 +41,12 @@ func (s *Store) MailboxFailed(
 		if err != nil {
 			return fmt.Errorf("marking sessions unreachable: %w", err)
 		}
-		return nil
+		if was.MailboxStatus == string(MailboxUnknown) && st == MailboxNeedsSignIn {
+			return nil // They have never signed in: nothing has broken.
+		}
+		return s.openIncident(ctx, tx, dbsql.OpenIncidentParams{
+			Tenant: tenant, Scope: string(ScopeMailbox), Participant: participant, Status: string(st), Reason: reason,
+		})
 	})
 	return changed && err == nil, err
 }
@@ -59,7 +64,7 @@ func backoff(n int, shortest, longest time.Duration) time.Duration {
 }
 
 // MailboxHealed notes that a mailbox could be read. When it was known to be unreadable, all its upcoming sessions are due at
-// once, and so is its subscription. It says whether this is news; when it is not, nothing is written.
+// once, and so are its subscription and the platform's requests. It says whether this is news; when it is not, nothing is written.
 func (s *Store) MailboxHealed(ctx context.Context, tenant, participant string) (changed bool, err error) {
 	key := dbsql.GetMailboxStatusParams{Tenant: tenant, ID: participant}
 	status, err := s.q.GetMailboxStatus(ctx, s.pool, key)
@@ -88,7 +93,14 @@ func (s *Store) MailboxHealed(ctx context.Context, tenant, participant string) (
 		if _, err := s.sweepOrganizers(ctx, tx, tenant, []string{participant}, CauseSweep); err != nil {
 			return err
 		}
-		return s.wakeSubscription(ctx, tx, tenant, participant)
+		wake := dbsql.WakeRequestsParams{Tenant: tenant, Organizer: participant}
+		if err := s.q.WakeRequests(ctx, tx, wake); err != nil {
+			return fmt.Errorf("waking requests: %w", err)
+		}
+		if err := s.wakeSubscription(ctx, tx, tenant, participant); err != nil {
+			return err
+		}
+		return s.closeIncident(ctx, tx, tenant, ScopeMailbox, participant)
 	})
 	return changed && err == nil, err
 }

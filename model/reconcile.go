@@ -1,9 +1,6 @@
 package model
 
-import (
-	"encoding/json"
-	"time"
-)
+import "time"
 
 // Verdict is what came of comparing a session with an observation of its event.
 type Verdict uint8
@@ -15,6 +12,26 @@ const (
 	VerdictStale
 )
 
+// Terms are what a session and its event are settled under.
+type Terms struct {
+	Policy Policy
+	// Applied is set when the observation was made by writing the session's request into Outlook.
+	Applied *Applied
+	// PendingID names the pending change, if the observation opens one.
+	PendingID string
+}
+
+// Settlement is what comes of comparing a session with an observation of its event.
+type Settlement struct {
+	Session Session
+	Changes []Change
+	Verdict Verdict
+	// Opened is the change that waits for the platform's answer from now on; nil when there is no new one. It lacks what only
+	// the store knows: Number and ReceivedAt, and OccurredAt when the event was not found.
+	Opened *Pending
+	closed []closed
+}
+
 // Reconcile compares a session with an observation of its event. It returns the session as it is afterwards and one
 // change, in order, for each thing that people did to the event. Every change raises the version by one.
 //
@@ -25,21 +42,51 @@ const (
 // Outlook's lastModifiedDateTime orders versions of an event, and ReadAt orders what that can't: two versions of one time,
 // and readings that found no event. Times are compared in microseconds, which is what PostgreSQL keeps.
 func Reconcile(s Session, o Observation) (next Session, changes []Change, verdict Verdict) {
+	settled := Settle(s, o, Terms{})
+	return settled.Session, settled.Changes, settled.Verdict
+}
+
+// Settle is Reconcile for a session that the platform may have wishes for, and under the tenant's policy.
+//
+// What Outlook has not changed since it was last seen stays as the platform wants it. Where both sides changed the same, the
+// later intention wins: Outlook's lastModifiedDateTime against the time of the request. The loser goes on record as
+// KindSuperseded, and a wish that lost is not in the request any more. What shows our own hand is no intention of anybody.
+func Settle(s Session, o Observation, t Terms) Settlement {
 	o = normalized(o)
+	if s.Request == nil {
+		t.Applied = nil // The request was closed by another reading: what this one shows is as any other.
+	}
 	switch {
+	case s.EventID == "" && t.Applied == nil:
+		return Settlement{Session: s, Verdict: VerdictStale} // Whatever was read is not the event that is being booked.
+	case stale(s, o) && t.Applied == nil:
+		return Settlement{Session: s, Verdict: VerdictStale}
 	case stale(s, o):
-		return s, nil, VerdictStale
-	case !o.Found:
-		return vanish(s, o)
-	case sameVersion(s, o):
-		return verified(s, o), nil, VerdictUnchanged
+		return overtaken(s, o, t)
+	case o.Found && sameVersion(s, o) && t.Applied == nil:
+		s = verified(s, o)
+		s.State = s.standing()
+		return Settlement{Session: s}
 	}
-	d := difference{before: s, after: verified(s, o), observed: o}
-	d.compare()
-	if len(d.changes) == 0 {
-		return d.after, nil, VerdictUnchanged
+	d := newDifference(s, o, t)
+	if o.Found {
+		d.compare()
+	} else {
+		d.vanish()
 	}
-	return d.after, d.changes, VerdictChanged
+	return d.settlement()
+}
+
+// overtaken is what a confirmed write means whose answer is older than what has been read since: that it was made.
+func overtaken(s Session, o Observation, t Terms) Settlement {
+	if t.Applied.Version != s.Request.Version {
+		return Settlement{Session: s, Verdict: VerdictStale}
+	}
+	s.ReadAt = latest(s.ReadAt, o.ReadAt)
+	s.Request = nil
+	s.Seen = s.remembered(s.seen())
+	s.State = s.standing()
+	return Settlement{Session: s}
 }
 
 // stale says whether the observation shows an older state of the event than the session.
@@ -71,7 +118,6 @@ func sameVersion(s Session, o Observation) bool {
 
 // verified is the session with everything taken over that is no change to people.
 func verified(s Session, o Observation) Session {
-	s.State = OutlookInSync
 	s.ReadAt = latest(s.ReadAt, o.ReadAt)
 	s.VerifiedAt = latest(s.VerifiedAt, o.ReadAt)
 	if !o.Found {
@@ -89,118 +135,6 @@ func verified(s Session, o Observation) Session {
 		s.ICalUID = o.ICalUID
 	}
 	return s
-}
-
-// vanish is what a reading means that found no event.
-func vanish(s Session, o Observation) (Session, []Change, Verdict) {
-	d := difference{before: s, after: verified(s, o), observed: o}
-	d.after.Vanished = true
-	if s.Status == SessionCancelled {
-		return d.after, nil, VerdictUnchanged
-	}
-	d.after.Status = SessionCancelled
-	d.add(KindCancelled, fields{"status": s.Status}, fields{"status": SessionCancelled}, "")
-	return d.after, d.changes, VerdictChanged
-}
-
-// fields are the JSON object of a change's Before or After.
-type fields map[string]any
-
-// difference collects the changes that lead from one session to the next.
-type difference struct {
-	before   Session
-	after    Session
-	observed Observation
-	changes  []Change
-}
-
-// compare finds every change of a newer version of the event.
-func (d *difference) compare() {
-	wasOn, isOn := d.before.Status == SessionScheduled, !d.observed.Cancelled
-	d.after.StartsAt, d.after.EndsAt = d.observed.StartsAt, d.observed.EndsAt
-	switch {
-	case wasOn && !isOn:
-		d.cancel()
-		d.takeOver()
-		return
-	case !wasOn && !isOn:
-		d.reschedule()
-		d.takeOver()
-		return
-	case !wasOn:
-		d.after.Status = SessionScheduled
-		d.add(KindReinstated, fields{"status": SessionCancelled}, fields{"status": SessionScheduled}, "")
-	}
-	moved := d.reschedule()
-	d.link()
-	d.attendees(moved)
-}
-
-// cancel adds a cancellation. Times that moved with it are part of it: to people it is one act.
-func (d *difference) cancel() {
-	d.after.Status = SessionCancelled
-	before, after := fields{"status": SessionScheduled}, fields{"status": SessionCancelled}
-	if d.moved() {
-		before["starts_at"], before["ends_at"] = d.before.StartsAt, d.before.EndsAt
-		after["starts_at"], after["ends_at"] = d.after.StartsAt, d.after.EndsAt
-	}
-	d.add(KindCancelled, before, after, "")
-}
-
-// takeOver silently stores what nobody needs to hear of a meeting that is off.
-func (d *difference) takeOver() {
-	d.after.JoinURL = d.observed.JoinURL
-	d.after.Attendees = make([]Attendee, 0, len(d.observed.Attendees))
-	for _, o := range d.observed.Attendees {
-		d.after.Attendees = append(d.after.Attendees, matched(d.before.Attendees, o))
-	}
-}
-
-func (d *difference) moved() bool {
-	return !d.before.StartsAt.Equal(d.after.StartsAt) || !d.before.EndsAt.Equal(d.after.EndsAt)
-}
-
-func (d *difference) reschedule() bool {
-	if !d.moved() {
-		return false
-	}
-	d.add(KindRescheduled,
-		fields{"starts_at": d.before.StartsAt, "ends_at": d.before.EndsAt},
-		fields{"starts_at": d.after.StartsAt, "ends_at": d.after.EndsAt}, "")
-	return true
-}
-
-// link takes over the join link. The first reading of a session only learns it.
-func (d *difference) link() {
-	d.after.JoinURL = d.observed.JoinURL
-	if d.before.JoinURL == d.after.JoinURL || d.before.ReadAt == nil {
-		return
-	}
-	d.add(KindMeetingLinkChanged,
-		fields{"join_url": nullString(d.before.JoinURL)}, fields{"join_url": nullString(d.after.JoinURL)}, "")
-}
-
-func (d *difference) add(kind ChangeKind, before, after fields, participant string) {
-	d.after.Version++
-	d.changes = append(d.changes, Change{
-		Tenant: d.after.Tenant, Session: d.after.ID, Version: d.after.Version,
-		Kind: kind, Source: SourceOutlook,
-		Before: marshalFields(before), After: marshalFields(after),
-		Participant: participant, OccurredAt: d.observed.LastModifiedAt,
-	})
-}
-
-// marshalFields can't fail: the values are strings, times, identities and RSVPs, and Outlook's times are in years 1 to
-// 9999. A time outside of what JSON can say is refused by returning null rather than half an object.
-func marshalFields(f fields) json.RawMessage {
-	if f == nil {
-		return nil
-	}
-	b, err := json.Marshal(f)
-	if err != nil {
-		return nil
-	}
-	return b
 }
 
 func latest(stored *time.Time, t time.Time) *time.Time {

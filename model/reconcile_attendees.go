@@ -1,6 +1,7 @@
 package model
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -10,23 +11,58 @@ func person(a Attendee) fields {
 	return fields{"email": a.Email, "participant": nullString(a.Participant)}
 }
 
-// attendees compares who is invited and what they answered. The session's attendees end in Outlook's order.
+// attendees compares who is invited and what they answered. The session's attendees end in Outlook's order, and after them
+// those whom the platform wants and Outlook doesn't have yet.
 func (d *difference) attendees(moved bool) {
+	wished := d.request != nil && d.request.People
+	open := false
 	d.after.Attendees = make([]Attendee, 0, len(d.observed.Attendees))
+	var awaited []Attendee
 	for _, a := range d.before.Attendees {
-		if !invited(d.observed.Attendees, a.Email) {
+		switch {
+		case invited(d.observed.Attendees, a.Email):
+		case wished && d.wanting(a.Email, false):
+			open = true
+			a.RSVP = RSVP{Response: ResponseNone}
+			awaited = append(awaited, a)
+		default:
 			d.add(KindAttendeeRemoved, person(a), nil, a.Participant)
 		}
 	}
 	for _, o := range d.observed.Attendees {
 		now := matched(d.before.Attendees, o)
-		d.after.Attendees = append(d.after.Attendees, now)
 		was, known := find(d.before.Attendees, o.Email)
 		if !known {
+			if wished && d.wanting(o.Email, true) {
+				open = true
+				continue
+			}
 			was = Attendee{RSVP: RSVP{Response: ResponseNone}}
 			d.add(KindAttendeeAdded, nil, person(now), now.Participant)
 		}
+		d.after.Attendees = append(d.after.Attendees, now)
 		d.answer(now, was.RSVP, moved)
+	}
+	d.after.Attendees = append(d.after.Attendees, awaited...)
+	if wished && d.confirmed {
+		d.request.People = open
+	}
+}
+
+// wanting says whether the difference about one person is a wish that Outlook doesn't have yet, and not something that
+// somebody did there. Shown says which of the two it is: the event has the person and the session has not, or the reverse.
+func (d *difference) wanting(email string, shown bool) bool {
+	own := slices.ContainsFunc(d.request.Tried, func(w Wish) bool {
+		return w.People != nil && invites(w.People, email) == shown
+	})
+	switch asBefore := invites(d.base.People, email) == shown; {
+	case d.confirmed:
+		// All was written: what differs is an earlier wish of ours, or somebody's doing.
+		return own && !asBefore
+	case d.written:
+		return true
+	default:
+		return asBefore || own
 	}
 }
 

@@ -13,12 +13,20 @@ import (
 
 func isNoRows(err error) bool { return errors.Is(err, pgx.ErrNoRows) }
 
-func tenantOf(t dbsql.Tenant) Tenant {
-	return Tenant{
+func tenantOf(t dbsql.Tenant, queued int64) Tenant {
+	out := Tenant{
 		ID: t.ID, Name: t.Name, OwnerEmail: t.OwnerEmail, Method: Method(t.Method), CallbackURL: t.CallbackUrl,
 		Policy: Policy{Reschedule: PolicyChoice(t.PolicyReschedule), Cancel: PolicyChoice(t.PolicyCancel)},
 		Status: TenantStatus(t.Status), StatusReason: t.StatusReason, CreatedAt: t.CreatedAt, UpdatedAt: t.UpdatedAt,
 	}
+	if t.CallbackUrl == "" {
+		return out
+	}
+	out.Callback = &Callback{Status: CallbackOK, Reason: t.CallbackReason, Queued: int(queued)}
+	if t.CallbackPausedUntil != nil {
+		out.Callback.Status = CallbackPaused
+	}
+	return out
 }
 
 func participantOf(row dbsql.GetParticipantRow) (Participant, error) {
@@ -50,7 +58,7 @@ func sessionOf(s dbsql.Session, organizerEmail, mailbox string) (Session, error)
 	if err := json.Unmarshal(s.Attendees, &out.Attendees); err != nil {
 		return Session{}, fmt.Errorf("decoding the attendees of session %s: %w: %w", s.ID, errUnreadable, err)
 	}
-	return out, nil
+	return out, out.decodeIntent(s.Intent)
 }
 
 func changeOf(c dbsql.Change) Change {
@@ -58,6 +66,7 @@ func changeOf(c dbsql.Change) Change {
 		ID: c.ID, Cursor: c.Cursor, Tenant: c.Tenant, Session: c.Session, Version: c.Version,
 		Kind: ChangeKind(c.Kind), Source: Source(c.Source), Cause: Cause(c.Cause), Before: c.Before, After: c.After,
 		Participant: c.Participant, OccurredAt: c.OccurredAt, ReceivedAt: c.ReceivedAt, AppliedAt: c.AppliedAt,
+		Applied: c.Applied,
 	}
 }
 

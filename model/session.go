@@ -85,6 +85,15 @@ type Session struct {
 	Vanished bool
 	State    OutlookState
 
+	// Seen is what Outlook last showed where that is not what the session says; nil when it is.
+	Seen *Seen
+	// Request is what the platform wants and Outlook doesn't have; nil when there is nothing such.
+	Request *Request
+	// Pending is the change made in Outlook that waits for the platform's answer; nil when there is none.
+	Pending *OpenPending
+	// Lost says that the platform's last wish lost to a newer change in Outlook, and that neither side has moved on since.
+	Lost bool
+
 	// Version counts the session's changes; every Change carries the version that it made.
 	Version int64
 	// VerifiedAt is when the session was last compared with Outlook; nil before the first reading.

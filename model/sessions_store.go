@@ -24,7 +24,11 @@ func page(limit int) int32 {
 
 // Session returns a session. The error is ErrNotFound when there is none.
 func (s *Store) Session(ctx context.Context, tenant, id string) (Session, error) {
-	row, err := s.q.GetSession(ctx, s.pool, dbsql.GetSessionParams{Tenant: tenant, ID: id})
+	return s.session(ctx, s.pool, tenant, id)
+}
+
+func (s *Store) session(ctx context.Context, db dbsql.DBTX, tenant, id string) (Session, error) {
+	row, err := s.q.GetSession(ctx, db, dbsql.GetSessionParams{Tenant: tenant, ID: id})
 	if err != nil {
 		return Session{}, missing(err, ThingSession, id, "reading the session")
 	}

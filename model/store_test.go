@@ -84,16 +84,16 @@ func tomorrow(hour int) time.Time {
 }
 
 // linkOf is a session of Ada and Grace tomorrow at nine, whose event is named after it.
-func linkOf(id string) model.Link {
-	return model.Link{
+func linkOf(id string) model.SessionRequest {
+	return model.SessionRequest{
 		Tenant: "t", ID: id, Organizer: "p-1", Attendees: []string{"p-2"}, StartsAt: tomorrow(9), EndsAt: tomorrow(10),
 		TimeZone: "Europe/Berlin", Title: "Mentoring", OnlineMeeting: "teams", EventID: "AAk-" + id,
 	}
 }
 
-func (b *bed) link(tb testing.TB, l model.Link) model.Session {
+func (b *bed) link(tb testing.TB, l model.SessionRequest) model.Session {
 	tb.Helper()
-	s, created, err := b.LinkSession(tb.Context(), l)
+	s, created, err := b.PutSession(tb.Context(), l)
 	if err != nil || !created {
 		tb.Fatalf("linking %s: created %v, %v", l.ID, created, err)
 	}

@@ -110,7 +110,7 @@ func (b *bed) writers(sessions int) map[string]func(ctx context.Context, n int) 
 		"link": func(ctx context.Context, n int) error {
 			l := linkOf(fmt.Sprintf("new%d", n))
 			l.Organizer, l.Attendees = "p-1", []string{"p-2"}
-			_, _, err := b.LinkSession(ctx, l)
+			_, _, err := b.PutSession(ctx, l)
 			return err
 		},
 		"put a participant": func(ctx context.Context, n int) error {

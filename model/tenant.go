@@ -55,8 +55,10 @@ type Tenant struct {
 	Policy       Policy
 	Status       TenantStatus
 	StatusReason string
-	CreatedAt    time.Time
-	UpdatedAt    time.Time
+	// Callback is nil when there is no CallbackURL.
+	Callback  *Callback
+	CreatedAt time.Time
+	UpdatedAt time.Time
 }
 
 // MailboxStatus is whether a participant's mailbox can be read.

@@ -17,26 +17,50 @@ func (p Policy) withDefaults() Policy {
 }
 
 // PutTenant creates a tenant or changes what the platform says of it. A new one is TenantPendingConsent; the status of one
-// that exists stays. Status, reason and times of the argument are ignored.
+// that exists stays. Status, reason, callback and times of the argument are ignored.
+//
+// Another callback URL is another receiver: what waits is due there at once. Without one, nothing waits any more.
 func (s *Store) PutTenant(ctx context.Context, t Tenant) (saved Tenant, created bool, err error) {
 	p := t.Policy.withDefaults()
-	row, err := s.q.UpsertTenant(ctx, s.pool, dbsql.UpsertTenantParams{
-		ID: t.ID, Name: t.Name, OwnerEmail: t.OwnerEmail, Method: string(t.Method), CallbackUrl: t.CallbackURL,
-		PolicyReschedule: string(p.Reschedule), PolicyCancel: string(p.Cancel),
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		was, err := s.q.LockTenant(ctx, tx, t.ID)
+		if err != nil && !isNoRows(err) {
+			return fmt.Errorf("locking the tenant: %w", err)
+		}
+		created, err = s.q.UpsertTenant(ctx, tx, dbsql.UpsertTenantParams{
+			ID: t.ID, Name: t.Name, OwnerEmail: t.OwnerEmail, Method: string(t.Method), CallbackUrl: t.CallbackURL,
+			PolicyReschedule: string(p.Reschedule), PolicyCancel: string(p.Cancel),
+		})
+		if err != nil {
+			return fmt.Errorf("writing the tenant: %w", err)
+		}
+		if was.CallbackUrl != t.CallbackURL && !created {
+			if t.CallbackURL == "" {
+				if err := s.q.EmptyCallbacks(ctx, tx, t.ID); err != nil {
+					return fmt.Errorf("emptying the queue: %w", err)
+				}
+			}
+			if err := s.resumeCallbacks(ctx, tx, t.ID); err != nil {
+				return err
+			}
+		}
+		saved, err = s.tenant(ctx, tx, t.ID)
+		return err
 	})
-	if err != nil {
-		return Tenant{}, false, fmt.Errorf("writing the tenant: %w", err)
-	}
-	return tenantOf(row.Tenant), row.Created, nil
+	return saved, created && err == nil, err
 }
 
 // Tenant returns a tenant. The error is ErrNotFound when there is none.
 func (s *Store) Tenant(ctx context.Context, id string) (Tenant, error) {
-	row, err := s.q.GetTenant(ctx, s.pool, id)
+	return s.tenant(ctx, s.pool, id)
+}
+
+func (s *Store) tenant(ctx context.Context, db dbsql.DBTX, id string) (Tenant, error) {
+	row, err := s.q.GetTenant(ctx, db, id)
 	if err != nil {
 		return Tenant{}, missing(err, ThingTenant, id, "reading the tenant")
 	}
-	return tenantOf(row.Tenant), nil
+	return tenantOf(row.Tenant, row.Queued), nil
 }
 
 // Tenants returns all tenants, ordered by id.
@@ -47,19 +71,53 @@ func (s *Store) Tenants(ctx context.Context) ([]Tenant, error) {
 	}
 	tenants := make([]Tenant, 0, len(rows))
 	for _, row := range rows {
-		tenants = append(tenants, tenantOf(row.Tenant))
+		tenants = append(tenants, tenantOf(row.Tenant, row.Queued))
 	}
 	return tenants, nil
 }
 
 // SetTenantStatus notes how the connection to an organisation stands, and says whether that is news. The reason is a word
-// of a closed set; empty when all is well. A tenant that doesn't exist is no news.
+// of a closed set; empty when all is well. A tenant that doesn't exist is no news. An organisation that was connected and
+// fails is an incident, which lasts until it is connected again.
 func (s *Store) SetTenantStatus(ctx context.Context, id string, st TenantStatus, reason string) (changed bool, err error) {
-	n, err := s.q.SetTenantStatus(ctx, s.pool, dbsql.SetTenantStatusParams{ID: id, Status: string(st), Reason: reason})
-	if err != nil {
-		return false, fmt.Errorf("writing the tenant's status: %w", err)
+	is, err := s.q.GetTenantStatus(ctx, s.pool, id)
+	if isNoRows(err) {
+		return false, nil
 	}
-	return n > 0, nil
+	if err != nil {
+		return false, fmt.Errorf("reading the tenant's status: %w", err)
+	}
+	if is.Status == string(st) && is.StatusReason == reason {
+		return false, nil
+	}
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		was, err := s.q.LockTenant(ctx, tx, id)
+		if err != nil {
+			return missing(err, ThingTenant, id, "locking the tenant")
+		}
+		changed = was.Status != string(st) || was.StatusReason != reason
+		if !changed {
+			return nil
+		}
+		err = s.q.SetTenantStatus(ctx, tx, dbsql.SetTenantStatusParams{ID: id, Status: string(st), Reason: reason})
+		if err != nil {
+			return fmt.Errorf("writing the tenant's status: %w", err)
+		}
+		switch st {
+		case TenantConnected:
+			return s.closeIncident(ctx, tx, id, ScopeTenant, "")
+		case TenantFailing, TenantDisconnected:
+			if was.Status == string(TenantPendingConsent) {
+				return nil // It has never worked: nothing has broken.
+			}
+			return s.openIncident(ctx, tx, dbsql.OpenIncidentParams{
+				Tenant: id, Scope: string(ScopeTenant), Status: string(st), Reason: reason,
+			})
+		case TenantPendingConsent:
+		}
+		return nil
+	})
+	return changed && err == nil, err
 }
 
 // PutParticipant creates a participant or changes what the platform says of it. Another e-mail address is another mailbox:
@@ -112,6 +170,48 @@ func (s *Store) participant(ctx context.Context, db dbsql.DBTX, tenant, id strin
 		return Participant{}, missing(err, ThingParticipant, id, "reading the participant")
 	}
 	return participantOf(row)
+}
+
+// Participants lists a tenant's participants whose id is greater than after, by id.
+func (s *Store) Participants(ctx context.Context, tenant, after string, limit int) ([]Participant, error) {
+	rows, err := s.q.ListParticipants(ctx, s.pool, dbsql.ListParticipantsParams{
+		Tenant: tenant, AfterID: after, Count: page(limit),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing participants: %w", err)
+	}
+	return participantsOf(rows, func(r dbsql.ListParticipantsRow) dbsql.GetParticipantRow { return dbsql.GetParticipantRow(r) })
+}
+
+// SampleParticipants picks up to n participants of a tenant at random, ordered by id.
+func (s *Store) SampleParticipants(ctx context.Context, tenant string, n int) ([]Participant, error) {
+	rows, err := s.q.SampleParticipants(ctx, s.pool, dbsql.SampleParticipantsParams{Tenant: tenant, Count: page(n)})
+	if err != nil {
+		return nil, fmt.Errorf("picking participants: %w", err)
+	}
+	return participantsOf(rows, func(r dbsql.SampleParticipantsRow) dbsql.GetParticipantRow { return dbsql.GetParticipantRow(r) })
+}
+
+func participantsOf[Row any](rows []Row, participant func(Row) dbsql.GetParticipantRow) ([]Participant, error) {
+	participants := make([]Participant, 0, len(rows))
+	for _, row := range rows {
+		p, err := participantOf(participant(row))
+		if err != nil {
+			return nil, err
+		}
+		participants = append(participants, p)
+	}
+	return participants, nil
+}
+
+// ParticipantOfMailbox returns the id of the participant who owns a mailbox, named by its Entra object id or its address.
+// The error is ErrNotFound when there is none.
+func (s *Store) ParticipantOfMailbox(ctx context.Context, tenant, mailbox string) (string, error) {
+	id, err := s.q.ParticipantOfMailbox(ctx, s.pool, dbsql.ParticipantOfMailboxParams{Tenant: tenant, Name: mailbox})
+	if err != nil {
+		return "", missing(err, ThingParticipant, mailbox, "looking up the mailbox")
+	}
+	return id, nil
 }
 
 // SetMailboxID notes the Entra object id that Graph gave for the participant's address. An unknown participant is ignored.

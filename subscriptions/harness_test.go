@@ -102,7 +102,7 @@ func (w *world) organizer(tenant, participant string) simulator.User {
 func (w *world) books(tenant, participant string, endsIn time.Duration) {
 	w.t.Helper()
 	ends := time.Now().Add(endsIn)
-	_, _, err := w.store.LinkSession(w.t.Context(), model.Link{
+	_, _, err := w.store.PutSession(w.t.Context(), model.SessionRequest{
 		Tenant: tenant, ID: fmt.Sprintf("s-%s-%d", participant, ends.UnixNano()), Organizer: participant,
 		StartsAt: ends.Add(-time.Minute), EndsAt: ends, TimeZone: "UTC", EventID: fmt.Sprintf("ev-%s-%d", participant, ends.UnixNano()),
 	})

@@ -256,7 +256,7 @@ func (h *house) meeting() (session string, booked simulator.Booked) {
 func (h *house) link(organizer string, attendees []string, event string, start time.Time) (session string) {
 	h.t.Helper()
 	session = "s-" + time.Duration(h.linked.Add(1)).String()
-	if _, _, err := h.store.LinkSession(h.t.Context(), model.Link{
+	if _, _, err := h.store.PutSession(h.t.Context(), model.SessionRequest{
 		Tenant: h.tenant, ID: session, Organizer: organizer, Attendees: attendees, StartsAt: start, EndsAt: start.Add(30 * time.Minute),
 		TimeZone: "Europe/Berlin", Title: "Mentoring", OnlineMeeting: "teams", EventID: event,
 	}); err != nil {

@@ -124,7 +124,7 @@ func TestHangingTenantDelaysNobody(t *testing.T) {
 			t.Fatal(err)
 		}
 		start := h.nextHour()
-		if _, _, err := h.store.LinkSession(t.Context(), model.Link{
+		if _, _, err := h.store.PutSession(t.Context(), model.SessionRequest{
 			Tenant: sick.ID, ID: id, Organizer: id, StartsAt: start, EndsAt: start.Add(time.Hour), TimeZone: "UTC", EventID: id,
 		}); err != nil {
 			t.Fatal(err)

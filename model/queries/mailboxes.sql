@@ -23,7 +23,7 @@ WITH locked AS (
 )
 UPDATE sessions s SET
     state = 'unreachable', verify_requested_at = NULL, verify_cause = 'sweep', updated_at = now(),
-    verify_due_at = CASE WHEN s.ends_at > @probe_at::timestamptz THEN @probe_at::timestamptz END
+    verify_due_at = CASE WHEN s.ends_at > @probe_at::timestamptz AND s.event_id IS NOT NULL THEN @probe_at::timestamptz END
 FROM locked l WHERE s.tenant = l.tenant AND s.id = l.id;
 
 -- Sessions that start soonest come first; a large calendar is spread over up to ten seconds.

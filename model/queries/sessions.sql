@@ -1,29 +1,14 @@
 -- name: InsertSession :execrows
 INSERT INTO sessions (
     tenant, id, status, organizer, starts_at, ends_at, time_zone, title, online_meeting, attendees, event_id,
-    state, version, verify_due_at, verify_cause, verify_requested_at
+    state, version, verify_due_at, verify_cause, verify_requested_at, intent
 ) VALUES (
     @tenant, @id, 'scheduled', @organizer, @starts_at, @ends_at, @time_zone, @title, @online_meeting, @attendees,
     sqlc.narg(event_id), 'pending', 1,
-    CASE WHEN @ends_at > now() AND sqlc.narg(event_id)::text IS NOT NULL THEN now() END, 'request', now()
+    CASE WHEN @ends_at > now() AND sqlc.narg(event_id)::text IS NOT NULL THEN now() END, 'request', now(),
+    sqlc.narg(intent)
 )
 ON CONFLICT (tenant, id) DO NOTHING;
-
--- name: InsertRequest :exec
-INSERT INTO requests (tenant, session, wanted) VALUES (@tenant, @session, @wanted)
-ON CONFLICT (tenant, session) DO UPDATE SET wanted = excluded.wanted;
-
--- name: LockSessionRequest :one
-SELECT sqlc.embed(s), p.email, p.mailbox_status, r.wanted
-FROM sessions s
-JOIN participants p ON p.tenant = s.tenant AND p.id = s.organizer
-JOIN requests r ON r.tenant = s.tenant AND r.session = s.id
-WHERE s.tenant = @tenant AND s.id = @id
-FOR NO KEY UPDATE OF s;
-
--- name: UpdateSessionWords :exec
-UPDATE sessions SET title = @title, time_zone = @time_zone, updated_at = now()
-WHERE tenant = @tenant AND id = @id;
 
 -- name: GetSession :one
 SELECT sqlc.embed(s), p.email, p.mailbox_status

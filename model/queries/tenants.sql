@@ -5,17 +5,24 @@ ON CONFLICT (id) DO UPDATE SET
     name = excluded.name, owner_email = excluded.owner_email, method = excluded.method,
     callback_url = excluded.callback_url, policy_reschedule = excluded.policy_reschedule,
     policy_cancel = excluded.policy_cancel, updated_at = now()
-RETURNING sqlc.embed(tenants), (xmax = 0)::boolean AS created;
+RETURNING (xmax = 0)::boolean AS created;
+
+-- name: LockTenant :one
+SELECT status, status_reason, callback_url, callback_paused_until, callback_reason FROM tenants WHERE id = @id FOR NO KEY UPDATE;
 
 -- name: GetTenant :one
-SELECT sqlc.embed(t) FROM tenants t WHERE t.id = @id;
+SELECT sqlc.embed(t), (SELECT count(*) FROM callback_queue q WHERE q.tenant = t.id) AS queued
+FROM tenants t WHERE t.id = @id;
 
 -- name: ListTenants :many
-SELECT sqlc.embed(t) FROM tenants t ORDER BY t.id;
+SELECT sqlc.embed(t), (SELECT count(*) FROM callback_queue q WHERE q.tenant = t.id) AS queued
+FROM tenants t ORDER BY t.id;
 
--- name: SetTenantStatus :execrows
-UPDATE tenants SET status = @status, status_reason = @reason, updated_at = now()
-WHERE id = @id AND (status <> @status OR status_reason <> @reason);
+-- name: GetTenantStatus :one
+SELECT status, status_reason FROM tenants WHERE id = @id;
+
+-- name: SetTenantStatus :exec
+UPDATE tenants SET status = @status, status_reason = @reason, updated_at = now() WHERE id = @id;
 
 -- name: TenantExists :one
 SELECT EXISTS (SELECT 1 FROM tenants WHERE id = @id);
@@ -42,6 +49,27 @@ SELECT sqlc.embed(p), COALESCE(s.graph_id, '')::text AS graph_id, s.expires_at A
 FROM participants p
 LEFT JOIN subscriptions s ON s.tenant = p.tenant AND s.participant = p.id AND s.graph_id <> '' AND s.expires_at > now()
 WHERE p.tenant = @tenant AND p.id = @id;
+
+-- name: ListParticipants :many
+SELECT sqlc.embed(p), COALESCE(s.graph_id, '')::text AS graph_id, s.expires_at AS subscription_expires_at
+FROM participants p
+LEFT JOIN subscriptions s ON s.tenant = p.tenant AND s.participant = p.id AND s.graph_id <> '' AND s.expires_at > now()
+WHERE p.tenant = @tenant AND p.id > @after_id::text
+ORDER BY p.id
+LIMIT @count;
+
+-- name: SampleParticipants :many
+SELECT sqlc.embed(p), COALESCE(s.graph_id, '')::text AS graph_id, s.expires_at AS subscription_expires_at
+FROM (SELECT x.tenant, x.id FROM participants x WHERE x.tenant = @tenant ORDER BY random() LIMIT @count) k
+JOIN participants p ON p.tenant = k.tenant AND p.id = k.id
+LEFT JOIN subscriptions s ON s.tenant = p.tenant AND s.participant = p.id AND s.graph_id <> '' AND s.expires_at > now()
+ORDER BY p.id;
+
+-- name: ParticipantOfMailbox :one
+SELECT id FROM participants
+WHERE tenant = @tenant AND (mailbox_id = lower(@name::text) AND mailbox_id <> '' OR lower(email) = lower(@name::text))
+ORDER BY (mailbox_id = lower(@name::text)) DESC, id
+LIMIT 1;
 
 -- name: ParticipantsByID :many
 SELECT id, email FROM participants WHERE tenant = @tenant AND id = ANY (@ids::text[]);

@@ -10,7 +10,7 @@ import (
 )
 
 const changesAfter = `-- name: ChangesAfter :many
-SELECT c.cursor, c.id, c.tenant, c.session, c.version, c.kind, c.source, c.cause, c.before, c.after, c.participant, c.occurred_at, c.received_at, c.applied_at FROM changes c WHERE c.cursor > $1 ORDER BY c.cursor LIMIT $2
+SELECT c.cursor, c.id, c.tenant, c.session, c.version, c.kind, c.source, c.cause, c.before, c.after, c.participant, c.occurred_at, c.received_at, c.applied_at, c.applied FROM changes c WHERE c.cursor > $1 ORDER BY c.cursor LIMIT $2
 `
 
 type ChangesAfterParams struct {
@@ -46,6 +46,7 @@ func (q *Queries) ChangesAfter(ctx context.Context, db DBTX, arg ChangesAfterPar
 			&i.Change.OccurredAt,
 			&i.Change.ReceivedAt,
 			&i.Change.AppliedAt,
+			&i.Change.Applied,
 		); err != nil {
 			return nil, err
 		}
@@ -69,7 +70,7 @@ func (q *Queries) LastCursor(ctx context.Context, db DBTX) (int64, error) {
 }
 
 const outboxBatch = `-- name: OutboxBatch :many
-SELECT c.cursor, c.id, c.tenant, c.session, c.version, c.kind, c.source, c.cause, c.before, c.after, c.participant, c.occurred_at, c.received_at, c.applied_at FROM outbox o JOIN changes c ON c.cursor = o.cursor ORDER BY o.cursor LIMIT $1
+SELECT c.cursor, c.id, c.tenant, c.session, c.version, c.kind, c.source, c.cause, c.before, c.after, c.participant, c.occurred_at, c.received_at, c.applied_at, c.applied FROM outbox o JOIN changes c ON c.cursor = o.cursor ORDER BY o.cursor LIMIT $1
 `
 
 type OutboxBatchRow struct {
@@ -100,6 +101,7 @@ func (q *Queries) OutboxBatch(ctx context.Context, db DBTX, count int32) ([]Outb
 			&i.Change.OccurredAt,
 			&i.Change.ReceivedAt,
 			&i.Change.AppliedAt,
+			&i.Change.Applied,
 		); err != nil {
 			return nil, err
 		}
@@ -121,7 +123,7 @@ func (q *Queries) OutboxDone(ctx context.Context, db DBTX, cursors []int64) erro
 }
 
 const sessionChangesAfter = `-- name: SessionChangesAfter :many
-SELECT c.cursor, c.id, c.tenant, c.session, c.version, c.kind, c.source, c.cause, c.before, c.after, c.participant, c.occurred_at, c.received_at, c.applied_at FROM changes c
+SELECT c.cursor, c.id, c.tenant, c.session, c.version, c.kind, c.source, c.cause, c.before, c.after, c.participant, c.occurred_at, c.received_at, c.applied_at, c.applied FROM changes c
 WHERE c.tenant = $1 AND c.session = $2 AND c.cursor > $3
 ORDER BY c.version LIMIT $4
 `
@@ -166,6 +168,7 @@ func (q *Queries) SessionChangesAfter(ctx context.Context, db DBTX, arg SessionC
 			&i.Change.OccurredAt,
 			&i.Change.ReceivedAt,
 			&i.Change.AppliedAt,
+			&i.Change.Applied,
 		); err != nil {
 			return nil, err
 		}
@@ -178,7 +181,7 @@ func (q *Queries) SessionChangesAfter(ctx context.Context, db DBTX, arg SessionC
 }
 
 const tenantChangesAfter = `-- name: TenantChangesAfter :many
-SELECT c.cursor, c.id, c.tenant, c.session, c.version, c.kind, c.source, c.cause, c.before, c.after, c.participant, c.occurred_at, c.received_at, c.applied_at FROM changes c WHERE c.tenant = $1 AND c.cursor > $2 ORDER BY c.cursor LIMIT $3
+SELECT c.cursor, c.id, c.tenant, c.session, c.version, c.kind, c.source, c.cause, c.before, c.after, c.participant, c.occurred_at, c.received_at, c.applied_at, c.applied FROM changes c WHERE c.tenant = $1 AND c.cursor > $2 ORDER BY c.cursor LIMIT $3
 `
 
 type TenantChangesAfterParams struct {
@@ -215,6 +218,7 @@ func (q *Queries) TenantChangesAfter(ctx context.Context, db DBTX, arg TenantCha
 			&i.Change.OccurredAt,
 			&i.Change.ReceivedAt,
 			&i.Change.AppliedAt,
+			&i.Change.Applied,
 		); err != nil {
 			return nil, err
 		}

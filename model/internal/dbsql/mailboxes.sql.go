@@ -70,7 +70,7 @@ WITH locked AS (
 )
 UPDATE sessions s SET
     state = 'unreachable', verify_requested_at = NULL, verify_cause = 'sweep', updated_at = now(),
-    verify_due_at = CASE WHEN s.ends_at > $1::timestamptz THEN $1::timestamptz END
+    verify_due_at = CASE WHEN s.ends_at > $1::timestamptz AND s.event_id IS NOT NULL THEN $1::timestamptz END
 FROM locked l WHERE s.tenant = l.tenant AND s.id = l.id
 `
 

@@ -23,6 +23,47 @@ type Change struct {
 	OccurredAt  time.Time
 	ReceivedAt  time.Time
 	AppliedAt   time.Time
+	Applied     bool
+}
+
+type Incident struct {
+	ID            int64
+	Tenant        string
+	Scope         string
+	Participant   string
+	Status        string
+	Reason        string
+	OpenedAt      time.Time
+	ClosedAt      *time.Time
+	OpenedMail    *int64
+	RecoveredMail *int64
+}
+
+type IntegrationRequest struct {
+	ID          string
+	Number      int64
+	Tenant      string
+	Participant string
+	Status      string
+	Message     string
+	Answer      string
+	CreatedAt   time.Time
+	AnsweredAt  *time.Time
+}
+
+type Mail struct {
+	ID           int64
+	Tenant       string
+	Kind         string
+	Status       string
+	Subject      string
+	ExpiresAt    *time.Time
+	Days         int32
+	Attempts     int32
+	DueAt        time.Time
+	ClaimedUntil *time.Time
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
 }
 
 type Participant struct {
@@ -38,6 +79,20 @@ type Participant struct {
 	MailboxProbeAt  *time.Time
 	CreatedAt       time.Time
 	UpdatedAt       time.Time
+}
+
+type Pending struct {
+	ID         string
+	Number     int64
+	Tenant     string
+	Session    string
+	Kind       string
+	Status     string
+	Before     []byte
+	After      []byte
+	OccurredAt time.Time
+	ReceivedAt time.Time
+	AnsweredAt *time.Time
 }
 
 type Session struct {
@@ -69,6 +124,7 @@ type Session struct {
 	VerifyRequestedAt *time.Time
 	CreatedAt         time.Time
 	UpdatedAt         time.Time
+	Intent            []byte
 }
 
 type Subscription struct {
@@ -98,15 +154,17 @@ type Subscription struct {
 }
 
 type Tenant struct {
-	ID               string
-	Name             string
-	OwnerEmail       string
-	Method           string
-	CallbackUrl      string
-	PolicyReschedule string
-	PolicyCancel     string
-	Status           string
-	StatusReason     string
-	CreatedAt        time.Time
-	UpdatedAt        time.Time
+	ID                  string
+	Name                string
+	OwnerEmail          string
+	Method              string
+	CallbackUrl         string
+	PolicyReschedule    string
+	PolicyCancel        string
+	Status              string
+	StatusReason        string
+	CreatedAt           time.Time
+	UpdatedAt           time.Time
+	CallbackPausedUntil *time.Time
+	CallbackReason      string
 }

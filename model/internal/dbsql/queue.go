@@ -16,6 +16,24 @@ func QueueWriteReadings(b *pgx.Batch, arg WriteReadingsParams) {
 	)
 }
 
+// QueueSettleRequests adds SettleRequests to a batch.
+func QueueSettleRequests(b *pgx.Batch, arg SettleRequestsParams) {
+	b.Queue(settleRequests, arg.Tenants, arg.Sessions, arg.Open, arg.Versions, arg.Bookings, arg.RequestedAt)
+}
+
+// QueueClosePending adds ClosePending to a batch.
+func QueueClosePending(b *pgx.Batch, arg ClosePendingParams) {
+	b.Queue(closePending, arg.Ids, arg.Statuses)
+}
+
+// QueueInsertPending adds InsertPending to a batch.
+func QueueInsertPending(b *pgx.Batch, arg InsertPendingParams) {
+	b.Queue(
+		insertPending, arg.Ids, arg.Tenants, arg.Sessions, arg.Kinds, arg.Statuses, arg.Befores, arg.Afters,
+		arg.OccurredAt, arg.ReceivedAt,
+	)
+}
+
 // QueueTouchSubscriptions adds TouchSubscriptions to a batch.
 func QueueTouchSubscriptions(b *pgx.Batch, arg TouchSubscriptionsParams) {
 	b.Queue(touchSubscriptions, arg.Tenants, arg.Participants, arg.Ends)
@@ -25,7 +43,7 @@ func QueueTouchSubscriptions(b *pgx.Batch, arg TouchSubscriptionsParams) {
 func QueueWriteChanges(b *pgx.Batch, arg WriteChangesParams, each func(WriteChangesRow)) {
 	b.Queue(
 		writeChanges, arg.Ids, arg.Tenants, arg.Sessions, arg.Versions, arg.Kinds, arg.Sources, arg.Causes, arg.Befores,
-		arg.Afters, arg.Participants, arg.OccurredAt, arg.ReceivedAt,
+		arg.Afters, arg.Participants, arg.OccurredAt, arg.ReceivedAt, arg.Applied,
 	).Query(func(rows pgx.Rows) error {
 		var row WriteChangesRow
 		_, err := pgx.ForEachRow(rows, []any{&row.Cursor, &row.ID, &row.AppliedAt}, func() error {

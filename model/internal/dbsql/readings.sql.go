@@ -10,10 +10,62 @@ import (
 	"time"
 )
 
+const closePending = `-- name: ClosePending :exec
+UPDATE pending p SET status = u.status, answered_at = now()
+FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::text[]) AS status) u
+WHERE p.id = u.id AND p.status = 'open'
+`
+
+type ClosePendingParams struct {
+	Ids      []string
+	Statuses []string
+}
+
+func (q *Queries) ClosePending(ctx context.Context, db DBTX, arg ClosePendingParams) error {
+	_, err := db.Exec(ctx, closePending, arg.Ids, arg.Statuses)
+	return err
+}
+
+const insertPending = `-- name: InsertPending :exec
+INSERT INTO pending (id, tenant, session, kind, status, before, after, occurred_at, received_at)
+SELECT
+    unnest($1::uuid[]), unnest($2::text[]), unnest($3::text[]), unnest($4::text[]), unnest($5::text[]),
+    unnest($6::jsonb[]), unnest($7::jsonb[]), unnest($8::timestamptz[]),
+    unnest($9::timestamptz[])
+`
+
+type InsertPendingParams struct {
+	Ids        []string
+	Tenants    []string
+	Sessions   []string
+	Kinds      []string
+	Statuses   []string
+	Befores    [][]byte
+	Afters     [][]byte
+	OccurredAt []time.Time
+	ReceivedAt []time.Time
+}
+
+func (q *Queries) InsertPending(ctx context.Context, db DBTX, arg InsertPendingParams) error {
+	_, err := db.Exec(ctx, insertPending,
+		arg.Ids,
+		arg.Tenants,
+		arg.Sessions,
+		arg.Kinds,
+		arg.Statuses,
+		arg.Befores,
+		arg.Afters,
+		arg.OccurredAt,
+		arg.ReceivedAt,
+	)
+	return err
+}
+
 const lockSessions = `-- name: LockSessions :many
-SELECT s.tenant, s.id, s.status, s.organizer, s.starts_at, s.ends_at, s.time_zone, s.title, s.online_meeting, s.join_url, s.attendees, s.event_id, s.ical_uid, s.change_key, s.series_master_id, s.original_start, s.last_modified_at, s.read_at, s.vanished, s.state, s.version, s.verified_at, s.notified_at, s.verify_due_at, s.verify_cause, s.verify_requested_at, s.created_at, s.updated_at, p.email, p.mailbox_status
+SELECT s.tenant, s.id, s.status, s.organizer, s.starts_at, s.ends_at, s.time_zone, s.title, s.online_meeting, s.join_url, s.attendees, s.event_id, s.ical_uid, s.change_key, s.series_master_id, s.original_start, s.last_modified_at, s.read_at, s.vanished, s.state, s.version, s.verified_at, s.notified_at, s.verify_due_at, s.verify_cause, s.verify_requested_at, s.created_at, s.updated_at, s.intent, p.email, p.mailbox_status, t.policy_reschedule, t.policy_cancel
 FROM sessions s
 JOIN participants p ON p.tenant = s.tenant AND p.id = s.organizer
+JOIN tenants t ON t.id = s.tenant
 JOIN (SELECT unnest($1::text[]) AS tenant, unnest($2::text[]) AS id) r ON s.tenant = r.tenant AND s.id = r.id
 ORDER BY s.tenant, s.id
 FOR NO KEY UPDATE OF s
@@ -25,9 +77,11 @@ type LockSessionsParams struct {
 }
 
 type LockSessionsRow struct {
-	Session       Session
-	Email         string
-	MailboxStatus string
+	Session          Session
+	Email            string
+	MailboxStatus    string
+	PolicyReschedule string
+	PolicyCancel     string
 }
 
 // Whoever locks several sessions locks them in this order.
@@ -69,8 +123,11 @@ func (q *Queries) LockSessions(ctx context.Context, db DBTX, arg LockSessionsPar
 			&i.Session.VerifyRequestedAt,
 			&i.Session.CreatedAt,
 			&i.Session.UpdatedAt,
+			&i.Session.Intent,
 			&i.Email,
 			&i.MailboxStatus,
+			&i.PolicyReschedule,
+			&i.PolicyCancel,
 		); err != nil {
 			return nil, err
 		}
@@ -82,29 +139,73 @@ func (q *Queries) LockSessions(ctx context.Context, db DBTX, arg LockSessionsPar
 	return items, nil
 }
 
+const settleRequests = `-- name: SettleRequests :exec
+WITH u AS (
+    SELECT unnest($1::text[]) AS tenant, unnest($2::text[]) AS session, unnest($3::boolean[]) AS open,
+        unnest($4::bigint[]) AS version, unnest($5::integer[]) AS bookings,
+        unnest($6::timestamptz[]) AS requested_at
+), settled AS (
+    UPDATE requests r SET
+        open = u.open, version = GREATEST(r.version, u.version), bookings = GREATEST(r.bookings, u.bookings),
+        requested_at = COALESCE(NULLIF(u.requested_at, '0001-01-01 00:00:00+00'::timestamptz), r.requested_at),
+        publish_due_at = CASE WHEN u.open THEN now() END,
+        claimed_until = CASE WHEN u.open THEN r.claimed_until END
+    FROM u WHERE r.tenant = u.tenant AND r.session = u.session
+    RETURNING r.open
+)
+SELECT pg_notify('pairsync_commands', '') WHERE EXISTS (SELECT 1 FROM settled WHERE open)
+`
+
+type SettleRequestsParams struct {
+	Tenants     []string
+	Sessions    []string
+	Open        []bool
+	Versions    []int64
+	Bookings    []int32
+	RequestedAt []time.Time
+}
+
+// Requests that a reading, an answer or the platform has changed. Whoever writes them holds the sessions' locks; the rows are
+// written in the sessions' order. One that is still open is published again at once.
+func (q *Queries) SettleRequests(ctx context.Context, db DBTX, arg SettleRequestsParams) error {
+	_, err := db.Exec(ctx, settleRequests,
+		arg.Tenants,
+		arg.Sessions,
+		arg.Open,
+		arg.Versions,
+		arg.Bookings,
+		arg.RequestedAt,
+	)
+	return err
+}
+
 const writeChanges = `-- name: WriteChanges :many
 WITH feed AS MATERIALIZED (
     SELECT pg_advisory_xact_lock(7205759403792793601) IS NULL AS held
 ), written AS (
     INSERT INTO changes (
         cursor, id, tenant, session, version, kind, source, cause, before, after, participant,
-        occurred_at, received_at, applied_at
+        occurred_at, received_at, applied_at, applied
     )
     SELECT
         nextval('changes_cursor'), u.id, u.tenant, u.session, u.version, u.kind, u.source, u.cause,
         NULLIF(u.before, 'null'::jsonb), NULLIF(u.after, 'null'::jsonb), u.participant,
-        u.occurred_at, u.received_at, clock_timestamp()
+        u.occurred_at, u.received_at, clock_timestamp(), u.applied
     FROM feed CROSS JOIN (
         SELECT
             unnest($1::uuid[]) AS id, unnest($2::text[]) AS tenant, unnest($3::text[]) AS session,
             unnest($4::bigint[]) AS version, unnest($5::text[]) AS kind, unnest($6::text[]) AS source,
             unnest($7::text[]) AS cause, unnest($8::jsonb[]) AS before, unnest($9::jsonb[]) AS after,
             unnest($10::text[]) AS participant, unnest($11::timestamptz[]) AS occurred_at,
-            unnest($12::timestamptz[]) AS received_at
+            unnest($12::timestamptz[]) AS received_at, unnest($13::boolean[]) AS applied
     ) u
-    RETURNING cursor, id, applied_at
+    RETURNING cursor, id, applied_at, tenant, session
 ), queued AS (
     INSERT INTO outbox (cursor) SELECT w.cursor FROM written w
+), called AS (
+    INSERT INTO callback_queue (cursor, tenant, session, due_at)
+    SELECT w.cursor, w.tenant, w.session, GREATEST(now(), t.callback_paused_until)
+    FROM written w JOIN tenants t ON t.id = w.tenant AND t.callback_url <> ''
 ), told AS (
     SELECT pg_notify('pairsync_changes', '')
 )
@@ -124,6 +225,7 @@ type WriteChangesParams struct {
 	Participants []string
 	OccurredAt   []time.Time
 	ReceivedAt   []time.Time
+	Applied      []bool
 }
 
 type WriteChangesRow struct {
@@ -148,6 +250,7 @@ func (q *Queries) WriteChanges(ctx context.Context, db DBTX, arg WriteChangesPar
 		arg.Participants,
 		arg.OccurredAt,
 		arg.ReceivedAt,
+		arg.Applied,
 	)
 	if err != nil {
 		return nil, err
@@ -174,10 +277,14 @@ UPDATE sessions s SET
     series_master_id = NULLIF(u.series_master_id, ''),
     original_start = NULLIF(u.original_start, '0001-01-01 00:00:00+00'::timestamptz),
     last_modified_at = NULLIF(u.last_modified_at, '0001-01-01 00:00:00+00'::timestamptz),
-    read_at = u.read_at, vanished = u.vanished, state = 'in_sync', version = u.version, verified_at = u.verified_at,
+    read_at = NULLIF(u.read_at, '0001-01-01 00:00:00+00'::timestamptz), vanished = u.vanished, state = u.state,
+    intent = NULLIF(u.intent, 'null'::jsonb), version = u.version,
+    verified_at = NULLIF(u.verified_at, '0001-01-01 00:00:00+00'::timestamptz),
     notified_at = GREATEST(s.notified_at, NULLIF(u.notified_at, '0001-01-01 00:00:00+00'::timestamptz)),
     verify_due_at = CASE
         WHEN s.verify_requested_at > u.began_at THEN s.verify_due_at
+        WHEN s.event_id IS NULL AND u.event_id <> '' AND u.ends_at > now()
+            AND u.next_verify_at = '0001-01-01 00:00:00+00'::timestamptz THEN now()
         WHEN u.next_verify_at = '0001-01-01 00:00:00+00'::timestamptz THEN s.verify_due_at
         WHEN u.ends_at > u.next_verify_at THEN u.next_verify_at
     END,
@@ -195,7 +302,8 @@ FROM (
         unnest($13::timestamptz[]) AS last_modified_at, unnest($14::timestamptz[]) AS read_at,
         unnest($15::boolean[]) AS vanished, unnest($16::bigint[]) AS version,
         unnest($17::timestamptz[]) AS verified_at, unnest($18::timestamptz[]) AS notified_at,
-        unnest($19::timestamptz[]) AS began_at, unnest($20::timestamptz[]) AS next_verify_at
+        unnest($19::text[]) AS state, unnest($20::jsonb[]) AS intent,
+        unnest($21::timestamptz[]) AS began_at, unnest($22::timestamptz[]) AS next_verify_at
 ) u
 WHERE s.tenant = u.tenant AND s.id = u.id
 `
@@ -219,6 +327,8 @@ type WriteReadingsParams struct {
 	Versions        []int64
 	VerifiedAt      []time.Time
 	NotifiedAt      []time.Time
+	States          []string
+	Intents         [][]byte
 	BeganAt         []time.Time
 	NextVerifyAt    []time.Time
 }
@@ -244,6 +354,8 @@ func (q *Queries) WriteReadings(ctx context.Context, db DBTX, arg WriteReadingsP
 		arg.Versions,
 		arg.VerifiedAt,
 		arg.NotifiedAt,
+		arg.States,
+		arg.Intents,
 		arg.BeganAt,
 		arg.NextVerifyAt,
 	)

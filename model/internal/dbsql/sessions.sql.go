@@ -11,7 +11,7 @@ import (
 )
 
 const getSession = `-- name: GetSession :one
-SELECT s.tenant, s.id, s.status, s.organizer, s.starts_at, s.ends_at, s.time_zone, s.title, s.online_meeting, s.join_url, s.attendees, s.event_id, s.ical_uid, s.change_key, s.series_master_id, s.original_start, s.last_modified_at, s.read_at, s.vanished, s.state, s.version, s.verified_at, s.notified_at, s.verify_due_at, s.verify_cause, s.verify_requested_at, s.created_at, s.updated_at, p.email, p.mailbox_status
+SELECT s.tenant, s.id, s.status, s.organizer, s.starts_at, s.ends_at, s.time_zone, s.title, s.online_meeting, s.join_url, s.attendees, s.event_id, s.ical_uid, s.change_key, s.series_master_id, s.original_start, s.last_modified_at, s.read_at, s.vanished, s.state, s.version, s.verified_at, s.notified_at, s.verify_due_at, s.verify_cause, s.verify_requested_at, s.created_at, s.updated_at, s.intent, p.email, p.mailbox_status
 FROM sessions s JOIN participants p ON p.tenant = s.tenant AND p.id = s.organizer
 WHERE s.tenant = $1 AND s.id = $2
 `
@@ -59,36 +59,22 @@ func (q *Queries) GetSession(ctx context.Context, db DBTX, arg GetSessionParams)
 		&i.Session.VerifyRequestedAt,
 		&i.Session.CreatedAt,
 		&i.Session.UpdatedAt,
+		&i.Session.Intent,
 		&i.Email,
 		&i.MailboxStatus,
 	)
 	return i, err
 }
 
-const insertRequest = `-- name: InsertRequest :exec
-INSERT INTO requests (tenant, session, wanted) VALUES ($1, $2, $3)
-ON CONFLICT (tenant, session) DO UPDATE SET wanted = excluded.wanted
-`
-
-type InsertRequestParams struct {
-	Tenant  string
-	Session string
-	Wanted  []byte
-}
-
-func (q *Queries) InsertRequest(ctx context.Context, db DBTX, arg InsertRequestParams) error {
-	_, err := db.Exec(ctx, insertRequest, arg.Tenant, arg.Session, arg.Wanted)
-	return err
-}
-
 const insertSession = `-- name: InsertSession :execrows
 INSERT INTO sessions (
     tenant, id, status, organizer, starts_at, ends_at, time_zone, title, online_meeting, attendees, event_id,
-    state, version, verify_due_at, verify_cause, verify_requested_at
+    state, version, verify_due_at, verify_cause, verify_requested_at, intent
 ) VALUES (
     $1, $2, 'scheduled', $3, $4, $5, $6, $7, $8, $9,
     $10, 'pending', 1,
-    CASE WHEN $5 > now() AND $10::text IS NOT NULL THEN now() END, 'request', now()
+    CASE WHEN $5 > now() AND $10::text IS NOT NULL THEN now() END, 'request', now(),
+    $11
 )
 ON CONFLICT (tenant, id) DO NOTHING
 `
@@ -104,6 +90,7 @@ type InsertSessionParams struct {
 	OnlineMeeting string
 	Attendees     []byte
 	EventID       *string
+	Intent        []byte
 }
 
 func (q *Queries) InsertSession(ctx context.Context, db DBTX, arg InsertSessionParams) (int64, error) {
@@ -118,6 +105,7 @@ func (q *Queries) InsertSession(ctx context.Context, db DBTX, arg InsertSessionP
 		arg.OnlineMeeting,
 		arg.Attendees,
 		arg.EventID,
+		arg.Intent,
 	)
 	if err != nil {
 		return 0, err
@@ -126,7 +114,7 @@ func (q *Queries) InsertSession(ctx context.Context, db DBTX, arg InsertSessionP
 }
 
 const listSessions = `-- name: ListSessions :many
-SELECT s.tenant, s.id, s.status, s.organizer, s.starts_at, s.ends_at, s.time_zone, s.title, s.online_meeting, s.join_url, s.attendees, s.event_id, s.ical_uid, s.change_key, s.series_master_id, s.original_start, s.last_modified_at, s.read_at, s.vanished, s.state, s.version, s.verified_at, s.notified_at, s.verify_due_at, s.verify_cause, s.verify_requested_at, s.created_at, s.updated_at, p.email, p.mailbox_status
+SELECT s.tenant, s.id, s.status, s.organizer, s.starts_at, s.ends_at, s.time_zone, s.title, s.online_meeting, s.join_url, s.attendees, s.event_id, s.ical_uid, s.change_key, s.series_master_id, s.original_start, s.last_modified_at, s.read_at, s.vanished, s.state, s.version, s.verified_at, s.notified_at, s.verify_due_at, s.verify_cause, s.verify_requested_at, s.created_at, s.updated_at, s.intent, p.email, p.mailbox_status
 FROM sessions s JOIN participants p ON p.tenant = s.tenant AND p.id = s.organizer
 WHERE s.tenant = $1
     AND ($2::text = '' OR s.status = $2)
@@ -204,6 +192,7 @@ func (q *Queries) ListSessions(ctx context.Context, db DBTX, arg ListSessionsPar
 			&i.Session.VerifyRequestedAt,
 			&i.Session.CreatedAt,
 			&i.Session.UpdatedAt,
+			&i.Session.Intent,
 			&i.Email,
 			&i.MailboxStatus,
 		); err != nil {
@@ -217,68 +206,8 @@ func (q *Queries) ListSessions(ctx context.Context, db DBTX, arg ListSessionsPar
 	return items, nil
 }
 
-const lockSessionRequest = `-- name: LockSessionRequest :one
-SELECT s.tenant, s.id, s.status, s.organizer, s.starts_at, s.ends_at, s.time_zone, s.title, s.online_meeting, s.join_url, s.attendees, s.event_id, s.ical_uid, s.change_key, s.series_master_id, s.original_start, s.last_modified_at, s.read_at, s.vanished, s.state, s.version, s.verified_at, s.notified_at, s.verify_due_at, s.verify_cause, s.verify_requested_at, s.created_at, s.updated_at, p.email, p.mailbox_status, r.wanted
-FROM sessions s
-JOIN participants p ON p.tenant = s.tenant AND p.id = s.organizer
-JOIN requests r ON r.tenant = s.tenant AND r.session = s.id
-WHERE s.tenant = $1 AND s.id = $2
-FOR NO KEY UPDATE OF s
-`
-
-type LockSessionRequestParams struct {
-	Tenant string
-	ID     string
-}
-
-type LockSessionRequestRow struct {
-	Session       Session
-	Email         string
-	MailboxStatus string
-	Wanted        []byte
-}
-
-func (q *Queries) LockSessionRequest(ctx context.Context, db DBTX, arg LockSessionRequestParams) (LockSessionRequestRow, error) {
-	row := db.QueryRow(ctx, lockSessionRequest, arg.Tenant, arg.ID)
-	var i LockSessionRequestRow
-	err := row.Scan(
-		&i.Session.Tenant,
-		&i.Session.ID,
-		&i.Session.Status,
-		&i.Session.Organizer,
-		&i.Session.StartsAt,
-		&i.Session.EndsAt,
-		&i.Session.TimeZone,
-		&i.Session.Title,
-		&i.Session.OnlineMeeting,
-		&i.Session.JoinUrl,
-		&i.Session.Attendees,
-		&i.Session.EventID,
-		&i.Session.IcalUid,
-		&i.Session.ChangeKey,
-		&i.Session.SeriesMasterID,
-		&i.Session.OriginalStart,
-		&i.Session.LastModifiedAt,
-		&i.Session.ReadAt,
-		&i.Session.Vanished,
-		&i.Session.State,
-		&i.Session.Version,
-		&i.Session.VerifiedAt,
-		&i.Session.NotifiedAt,
-		&i.Session.VerifyDueAt,
-		&i.Session.VerifyCause,
-		&i.Session.VerifyRequestedAt,
-		&i.Session.CreatedAt,
-		&i.Session.UpdatedAt,
-		&i.Email,
-		&i.MailboxStatus,
-		&i.Wanted,
-	)
-	return i, err
-}
-
 const tiedSessions = `-- name: TiedSessions :many
-SELECT r.n::integer AS n, s.tenant, s.id, s.status, s.organizer, s.starts_at, s.ends_at, s.time_zone, s.title, s.online_meeting, s.join_url, s.attendees, s.event_id, s.ical_uid, s.change_key, s.series_master_id, s.original_start, s.last_modified_at, s.read_at, s.vanished, s.state, s.version, s.verified_at, s.notified_at, s.verify_due_at, s.verify_cause, s.verify_requested_at, s.created_at, s.updated_at, p.email, p.mailbox_status
+SELECT r.n::integer AS n, s.tenant, s.id, s.status, s.organizer, s.starts_at, s.ends_at, s.time_zone, s.title, s.online_meeting, s.join_url, s.attendees, s.event_id, s.ical_uid, s.change_key, s.series_master_id, s.original_start, s.last_modified_at, s.read_at, s.vanished, s.state, s.version, s.verified_at, s.notified_at, s.verify_due_at, s.verify_cause, s.verify_requested_at, s.created_at, s.updated_at, s.intent, p.email, p.mailbox_status
 FROM (
     SELECT unnest($1::text[]) AS tenant, unnest($2::text[]) AS event_id, unnest($3::integer[]) AS n
 ) r
@@ -344,6 +273,7 @@ func (q *Queries) TiedSessions(ctx context.Context, db DBTX, arg TiedSessionsPar
 			&i.Session.VerifyRequestedAt,
 			&i.Session.CreatedAt,
 			&i.Session.UpdatedAt,
+			&i.Session.Intent,
 			&i.Email,
 			&i.MailboxStatus,
 		); err != nil {
@@ -355,26 +285,4 @@ func (q *Queries) TiedSessions(ctx context.Context, db DBTX, arg TiedSessionsPar
 		return nil, err
 	}
 	return items, nil
-}
-
-const updateSessionWords = `-- name: UpdateSessionWords :exec
-UPDATE sessions SET title = $1, time_zone = $2, updated_at = now()
-WHERE tenant = $3 AND id = $4
-`
-
-type UpdateSessionWordsParams struct {
-	Title    string
-	TimeZone string
-	Tenant   string
-	ID       string
-}
-
-func (q *Queries) UpdateSessionWords(ctx context.Context, db DBTX, arg UpdateSessionWordsParams) error {
-	_, err := db.Exec(ctx, updateSessionWords,
-		arg.Title,
-		arg.TimeZone,
-		arg.Tenant,
-		arg.ID,
-	)
-	return err
 }

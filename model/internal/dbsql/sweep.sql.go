@@ -23,7 +23,7 @@ WITH due AS (
     FROM due d WHERE s.tenant = d.tenant AND s.id = d.id
     RETURNING s.tenant, s.id, s.verify_due_at
 )
-SELECT s.tenant, s.id, s.status, s.organizer, s.starts_at, s.ends_at, s.time_zone, s.title, s.online_meeting, s.join_url, s.attendees, s.event_id, s.ical_uid, s.change_key, s.series_master_id, s.original_start, s.last_modified_at, s.read_at, s.vanished, s.state, s.version, s.verified_at, s.notified_at, s.verify_due_at, s.verify_cause, s.verify_requested_at, s.created_at, s.updated_at, p.email, p.mailbox_status, p.mailbox_id, (c.verify_due_at IS NULL)::boolean AS retired
+SELECT s.tenant, s.id, s.status, s.organizer, s.starts_at, s.ends_at, s.time_zone, s.title, s.online_meeting, s.join_url, s.attendees, s.event_id, s.ical_uid, s.change_key, s.series_master_id, s.original_start, s.last_modified_at, s.read_at, s.vanished, s.state, s.version, s.verified_at, s.notified_at, s.verify_due_at, s.verify_cause, s.verify_requested_at, s.created_at, s.updated_at, s.intent, p.email, p.mailbox_status, p.mailbox_id, (c.verify_due_at IS NULL)::boolean AS retired
 FROM claimed c
 JOIN sessions s ON s.tenant = c.tenant AND s.id = c.id
 JOIN participants p ON p.tenant = s.tenant AND p.id = s.organizer
@@ -82,6 +82,7 @@ func (q *Queries) ClaimDue(ctx context.Context, db DBTX, arg ClaimDueParams) ([]
 			&i.Session.VerifyRequestedAt,
 			&i.Session.CreatedAt,
 			&i.Session.UpdatedAt,
+			&i.Session.Intent,
 			&i.Email,
 			&i.MailboxStatus,
 			&i.MailboxID,

@@ -51,11 +51,13 @@ func (q *Queries) GetParticipant(ctx context.Context, db DBTX, arg GetParticipan
 }
 
 const getTenant = `-- name: GetTenant :one
-SELECT t.id, t.name, t.owner_email, t.method, t.callback_url, t.policy_reschedule, t.policy_cancel, t.status, t.status_reason, t.created_at, t.updated_at FROM tenants t WHERE t.id = $1
+SELECT t.id, t.name, t.owner_email, t.method, t.callback_url, t.policy_reschedule, t.policy_cancel, t.status, t.status_reason, t.created_at, t.updated_at, t.callback_paused_until, t.callback_reason, (SELECT count(*) FROM callback_queue q WHERE q.tenant = t.id) AS queued
+FROM tenants t WHERE t.id = $1
 `
 
 type GetTenantRow struct {
 	Tenant Tenant
+	Queued int64
 }
 
 func (q *Queries) GetTenant(ctx context.Context, db DBTX, id string) (GetTenantRow, error) {
@@ -73,16 +75,93 @@ func (q *Queries) GetTenant(ctx context.Context, db DBTX, id string) (GetTenantR
 		&i.Tenant.StatusReason,
 		&i.Tenant.CreatedAt,
 		&i.Tenant.UpdatedAt,
+		&i.Tenant.CallbackPausedUntil,
+		&i.Tenant.CallbackReason,
+		&i.Queued,
 	)
 	return i, err
 }
 
+const getTenantStatus = `-- name: GetTenantStatus :one
+SELECT status, status_reason FROM tenants WHERE id = $1
+`
+
+type GetTenantStatusRow struct {
+	Status       string
+	StatusReason string
+}
+
+func (q *Queries) GetTenantStatus(ctx context.Context, db DBTX, id string) (GetTenantStatusRow, error) {
+	row := db.QueryRow(ctx, getTenantStatus, id)
+	var i GetTenantStatusRow
+	err := row.Scan(&i.Status, &i.StatusReason)
+	return i, err
+}
+
+const listParticipants = `-- name: ListParticipants :many
+SELECT p.tenant, p.id, p.email, p.name, p.availability, p.mailbox_id, p.mailbox_status, p.mailbox_reason, p.mailbox_attempts, p.mailbox_probe_at, p.created_at, p.updated_at, COALESCE(s.graph_id, '')::text AS graph_id, s.expires_at AS subscription_expires_at
+FROM participants p
+LEFT JOIN subscriptions s ON s.tenant = p.tenant AND s.participant = p.id AND s.graph_id <> '' AND s.expires_at > now()
+WHERE p.tenant = $1 AND p.id > $2::text
+ORDER BY p.id
+LIMIT $3
+`
+
+type ListParticipantsParams struct {
+	Tenant  string
+	AfterID string
+	Count   int32
+}
+
+type ListParticipantsRow struct {
+	Participant           Participant
+	GraphID               string
+	SubscriptionExpiresAt *time.Time
+}
+
+func (q *Queries) ListParticipants(ctx context.Context, db DBTX, arg ListParticipantsParams) ([]ListParticipantsRow, error) {
+	rows, err := db.Query(ctx, listParticipants, arg.Tenant, arg.AfterID, arg.Count)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListParticipantsRow
+	for rows.Next() {
+		var i ListParticipantsRow
+		if err := rows.Scan(
+			&i.Participant.Tenant,
+			&i.Participant.ID,
+			&i.Participant.Email,
+			&i.Participant.Name,
+			&i.Participant.Availability,
+			&i.Participant.MailboxID,
+			&i.Participant.MailboxStatus,
+			&i.Participant.MailboxReason,
+			&i.Participant.MailboxAttempts,
+			&i.Participant.MailboxProbeAt,
+			&i.Participant.CreatedAt,
+			&i.Participant.UpdatedAt,
+			&i.GraphID,
+			&i.SubscriptionExpiresAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listTenants = `-- name: ListTenants :many
-SELECT t.id, t.name, t.owner_email, t.method, t.callback_url, t.policy_reschedule, t.policy_cancel, t.status, t.status_reason, t.created_at, t.updated_at FROM tenants t ORDER BY t.id
+SELECT t.id, t.name, t.owner_email, t.method, t.callback_url, t.policy_reschedule, t.policy_cancel, t.status, t.status_reason, t.created_at, t.updated_at, t.callback_paused_until, t.callback_reason, (SELECT count(*) FROM callback_queue q WHERE q.tenant = t.id) AS queued
+FROM tenants t ORDER BY t.id
 `
 
 type ListTenantsRow struct {
 	Tenant Tenant
+	Queued int64
 }
 
 func (q *Queries) ListTenants(ctx context.Context, db DBTX) ([]ListTenantsRow, error) {
@@ -106,6 +185,9 @@ func (q *Queries) ListTenants(ctx context.Context, db DBTX) ([]ListTenantsRow, e
 			&i.Tenant.StatusReason,
 			&i.Tenant.CreatedAt,
 			&i.Tenant.UpdatedAt,
+			&i.Tenant.CallbackPausedUntil,
+			&i.Tenant.CallbackReason,
+			&i.Queued,
 		); err != nil {
 			return nil, err
 		}
@@ -131,6 +213,50 @@ func (q *Queries) LockParticipant(ctx context.Context, db DBTX, arg LockParticip
 	var email string
 	err := row.Scan(&email)
 	return email, err
+}
+
+const lockTenant = `-- name: LockTenant :one
+SELECT status, status_reason, callback_url, callback_paused_until, callback_reason FROM tenants WHERE id = $1 FOR NO KEY UPDATE
+`
+
+type LockTenantRow struct {
+	Status              string
+	StatusReason        string
+	CallbackUrl         string
+	CallbackPausedUntil *time.Time
+	CallbackReason      string
+}
+
+func (q *Queries) LockTenant(ctx context.Context, db DBTX, id string) (LockTenantRow, error) {
+	row := db.QueryRow(ctx, lockTenant, id)
+	var i LockTenantRow
+	err := row.Scan(
+		&i.Status,
+		&i.StatusReason,
+		&i.CallbackUrl,
+		&i.CallbackPausedUntil,
+		&i.CallbackReason,
+	)
+	return i, err
+}
+
+const participantOfMailbox = `-- name: ParticipantOfMailbox :one
+SELECT id FROM participants
+WHERE tenant = $1 AND (mailbox_id = lower($2::text) AND mailbox_id <> '' OR lower(email) = lower($2::text))
+ORDER BY (mailbox_id = lower($2::text)) DESC, id
+LIMIT 1
+`
+
+type ParticipantOfMailboxParams struct {
+	Tenant string
+	Name   string
+}
+
+func (q *Queries) ParticipantOfMailbox(ctx context.Context, db DBTX, arg ParticipantOfMailboxParams) (string, error) {
+	row := db.QueryRow(ctx, participantOfMailbox, arg.Tenant, arg.Name)
+	var id string
+	err := row.Scan(&id)
+	return id, err
 }
 
 const participantsByEmail = `-- name: ParticipantsByEmail :many
@@ -205,6 +331,60 @@ func (q *Queries) ParticipantsByID(ctx context.Context, db DBTX, arg Participant
 	return items, nil
 }
 
+const sampleParticipants = `-- name: SampleParticipants :many
+SELECT p.tenant, p.id, p.email, p.name, p.availability, p.mailbox_id, p.mailbox_status, p.mailbox_reason, p.mailbox_attempts, p.mailbox_probe_at, p.created_at, p.updated_at, COALESCE(s.graph_id, '')::text AS graph_id, s.expires_at AS subscription_expires_at
+FROM (SELECT x.tenant, x.id FROM participants x WHERE x.tenant = $1 ORDER BY random() LIMIT $2) k
+JOIN participants p ON p.tenant = k.tenant AND p.id = k.id
+LEFT JOIN subscriptions s ON s.tenant = p.tenant AND s.participant = p.id AND s.graph_id <> '' AND s.expires_at > now()
+ORDER BY p.id
+`
+
+type SampleParticipantsParams struct {
+	Tenant string
+	Count  int32
+}
+
+type SampleParticipantsRow struct {
+	Participant           Participant
+	GraphID               string
+	SubscriptionExpiresAt *time.Time
+}
+
+func (q *Queries) SampleParticipants(ctx context.Context, db DBTX, arg SampleParticipantsParams) ([]SampleParticipantsRow, error) {
+	rows, err := db.Query(ctx, sampleParticipants, arg.Tenant, arg.Count)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SampleParticipantsRow
+	for rows.Next() {
+		var i SampleParticipantsRow
+		if err := rows.Scan(
+			&i.Participant.Tenant,
+			&i.Participant.ID,
+			&i.Participant.Email,
+			&i.Participant.Name,
+			&i.Participant.Availability,
+			&i.Participant.MailboxID,
+			&i.Participant.MailboxStatus,
+			&i.Participant.MailboxReason,
+			&i.Participant.MailboxAttempts,
+			&i.Participant.MailboxProbeAt,
+			&i.Participant.CreatedAt,
+			&i.Participant.UpdatedAt,
+			&i.GraphID,
+			&i.SubscriptionExpiresAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const setMailboxID = `-- name: SetMailboxID :execrows
 UPDATE participants SET mailbox_id = $1, updated_at = now()
 WHERE tenant = $2 AND id = $3 AND mailbox_id <> $1
@@ -224,9 +404,8 @@ func (q *Queries) SetMailboxID(ctx context.Context, db DBTX, arg SetMailboxIDPar
 	return result.RowsAffected(), nil
 }
 
-const setTenantStatus = `-- name: SetTenantStatus :execrows
-UPDATE tenants SET status = $1, status_reason = $2, updated_at = now()
-WHERE id = $3 AND (status <> $1 OR status_reason <> $2)
+const setTenantStatus = `-- name: SetTenantStatus :exec
+UPDATE tenants SET status = $1, status_reason = $2, updated_at = now() WHERE id = $3
 `
 
 type SetTenantStatusParams struct {
@@ -235,12 +414,9 @@ type SetTenantStatusParams struct {
 	ID     string
 }
 
-func (q *Queries) SetTenantStatus(ctx context.Context, db DBTX, arg SetTenantStatusParams) (int64, error) {
-	result, err := db.Exec(ctx, setTenantStatus, arg.Status, arg.Reason, arg.ID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+func (q *Queries) SetTenantStatus(ctx context.Context, db DBTX, arg SetTenantStatusParams) error {
+	_, err := db.Exec(ctx, setTenantStatus, arg.Status, arg.Reason, arg.ID)
+	return err
 }
 
 const tenantExists = `-- name: TenantExists :one
@@ -297,7 +473,7 @@ ON CONFLICT (id) DO UPDATE SET
     name = excluded.name, owner_email = excluded.owner_email, method = excluded.method,
     callback_url = excluded.callback_url, policy_reschedule = excluded.policy_reschedule,
     policy_cancel = excluded.policy_cancel, updated_at = now()
-RETURNING tenants.id, tenants.name, tenants.owner_email, tenants.method, tenants.callback_url, tenants.policy_reschedule, tenants.policy_cancel, tenants.status, tenants.status_reason, tenants.created_at, tenants.updated_at, (xmax = 0)::boolean AS created
+RETURNING (xmax = 0)::boolean AS created
 `
 
 type UpsertTenantParams struct {
@@ -310,12 +486,7 @@ type UpsertTenantParams struct {
 	PolicyCancel     string
 }
 
-type UpsertTenantRow struct {
-	Tenant  Tenant
-	Created bool
-}
-
-func (q *Queries) UpsertTenant(ctx context.Context, db DBTX, arg UpsertTenantParams) (UpsertTenantRow, error) {
+func (q *Queries) UpsertTenant(ctx context.Context, db DBTX, arg UpsertTenantParams) (bool, error) {
 	row := db.QueryRow(ctx, upsertTenant,
 		arg.ID,
 		arg.Name,
@@ -325,20 +496,7 @@ func (q *Queries) UpsertTenant(ctx context.Context, db DBTX, arg UpsertTenantPar
 		arg.PolicyReschedule,
 		arg.PolicyCancel,
 	)
-	var i UpsertTenantRow
-	err := row.Scan(
-		&i.Tenant.ID,
-		&i.Tenant.Name,
-		&i.Tenant.OwnerEmail,
-		&i.Tenant.Method,
-		&i.Tenant.CallbackUrl,
-		&i.Tenant.PolicyReschedule,
-		&i.Tenant.PolicyCancel,
-		&i.Tenant.Status,
-		&i.Tenant.StatusReason,
-		&i.Tenant.CreatedAt,
-		&i.Tenant.UpdatedAt,
-		&i.Created,
-	)
-	return i, err
+	var created bool
+	err := row.Scan(&created)
+	return created, err
 }
