@@ -144,7 +144,7 @@ func (r IntegrationRequest) MarshalJSON() ([]byte, error) {
 		Tenant      string            `json:"tenant"`
 		Participant string            `json:"participant"`
 		Status      IntegrationStatus `json:"status"`
-		Message     *string           `json:"message"`
+		Note        *string           `json:"note"`
 		Answer      *string           `json:"answer"`
 		CreatedAt   time.Time         `json:"created_at"`
 		AnsweredAt  *time.Time        `json:"answered_at"`
