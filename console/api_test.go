@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -36,7 +37,8 @@ type api struct {
 	// stop ends Run, and with it all streams.
 	stop func()
 	// logs is what was logged.
-	logs *lines
+	logs   *lines
+	sealer *model.Sealer
 }
 
 // lines is a log that can be read while it is written.
@@ -63,8 +65,14 @@ func startAPI(tb testing.TB, edit ...func(*console.Config)) *api {
 	return startAPIOn(tb, testbed.DatabaseURL(tb), edit...)
 }
 
-// startAPIOn starts a Console on a migrated database.
+// startAPIOn starts a Console on a migrated database, in a world without Outlook.
 func startAPIOn(tb testing.TB, database string, edit ...func(*console.Config)) *api {
+	tb.Helper()
+	return startAPIWith(tb, database, console.Deps{Calendars: noOutlook{}, Directory: noOutlook{}, SignIn: noOutlook{}}, edit...)
+}
+
+// startAPIWith starts a Console on a migrated database with an Outlook.
+func startAPIWith(tb testing.TB, database string, deps console.Deps, edit ...func(*console.Config)) *api {
 	tb.Helper()
 	store, err := model.Open(tb.Context(), model.Config{URL: database, MaxConns: 8})
 	if err != nil {
@@ -81,11 +89,20 @@ func startAPIOn(tb testing.TB, database string, edit ...func(*console.Config)) *
 	}
 	a.logs = &lines{}
 	log := slog.New(slog.NewTextHandler(io.MultiWriter(tb.Output(), a.logs), &slog.HandlerOptions{Level: slog.LevelDebug}))
-	c, err := console.New(cfg, console.Deps{Store: a.store, Log: log, Registerer: a.registry})
+	a.sealer = newSealer(tb)
+	deps.Store, deps.Sealer, deps.Log, deps.Registerer = a.store, a.sealer, log, a.registry
+	if deps.Door == nil {
+		deps.Door = func(context.Context) error { return nil }
+	}
+	// Microsoft sends browsers back to an address that the console has to know first.
+	a.server = httptest.NewUnstartedServer(nil)
+	cfg.PublicURL = &url.URL{Scheme: "http", Host: a.server.Listener.Addr().String()}
+	c, err := console.New(cfg, deps)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	a.server = httptest.NewServer(c)
+	a.server.Config.Handler = c
+	a.server.Start()
 	tb.Cleanup(a.server.Close)
 	a.stop = testbed.Run(tb, "the console", c.Run)
 	return a
@@ -141,6 +158,11 @@ func (a *api) request(method, path, token, body string, headers ...string) answe
 
 // get and put use the token without limits.
 func (a *api) get(path string) answer { a.t.Helper(); return a.request("GET", path, allToken, "") }
+
+func (a *api) post(path, body string) answer {
+	a.t.Helper()
+	return a.request("POST", path, allToken, body)
+}
 
 func (a *api) put(path, body string) answer {
 	a.t.Helper()

@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -49,6 +50,24 @@ func (c *Console) readObject(w http.ResponseWriter, r *http.Request, allowed ...
 	return o, *first
 }
 
+// readOptionalObject is like readObject for a request whose body may be left out.
+func (c *Console) readOptionalObject(w http.ResponseWriter, r *http.Request, allowed ...string) (*object, error) {
+	if r.Body == nil || r.ContentLength == 0 {
+		first := new(error)
+		return newObject(json.RawMessage("{}"), "", first, allowed), nil
+	}
+	return c.readObject(w, r, allowed...)
+}
+
+// readNothing refuses a body that says anything.
+func (c *Console) readNothing(w http.ResponseWriter, r *http.Request) error {
+	body, err := c.readOptionalObject(w, r)
+	if err != nil {
+		return err
+	}
+	return body.err()
+}
+
 // place says where in the body a syntax error is.
 func place(body []byte, err error) string {
 	syntax, ok := errors.AsType[*json.SyntaxError](err)
@@ -82,7 +101,7 @@ func newObject(raw json.RawMessage, path string, first *error, allowed []string)
 		var value json.RawMessage
 		_ = dec.Decode(&value)
 		if !slices.Contains(allowed, name) {
-			o.fail(path+shorten(name), "is not known here; known are %s", strings.Join(allowed, ", "))
+			o.fail(path+shorten(name), "is not known here; known are %s", knownHere(allowed))
 		}
 		if _, twice := o.members[name]; twice {
 			o.fail(path+name, "is given twice")
@@ -90,6 +109,13 @@ func newObject(raw json.RawMessage, path string, first *error, allowed []string)
 		o.members[name] = value
 	}
 	return o
+}
+
+func knownHere(allowed []string) string {
+	if len(allowed) == 0 {
+		return "none"
+	}
+	return strings.Join(allowed, ", ")
 }
 
 // err is the first mistake in the body.
@@ -162,6 +188,41 @@ func (o *object) textOf(raw json.RawMessage, field, what string, limit int) stri
 		return ""
 	}
 	return s
+}
+
+// optionalLines is like optionalText for a text of several lines.
+func (o *object) optionalLines(name, what string, limit int) string {
+	if !o.has(name) || string(o.members[name]) == `""` {
+		return ""
+	}
+	var s string
+	if kindOf(o.members[name]) != "a string" || json.Unmarshal(o.members[name], &s) != nil {
+		o.fail(o.path+name, "must be a string (%s), not %s", what, kindOf(o.members[name]))
+		return ""
+	}
+	switch {
+	case utf8.RuneCountInString(s) > limit:
+		o.fail(o.path+name, "must not be longer than %d characters", limit)
+	case strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' }):
+		o.fail(o.path+name, "must not hold control characters other than line breaks and tabs")
+	}
+	if o.err() != nil {
+		return ""
+	}
+	return strings.TrimSpace(s)
+}
+
+// number is an optional whole number from low to high; fallback when it is left out.
+func (o *object) number(name string, fallback, low, high int) int {
+	if !o.has(name) {
+		return fallback
+	}
+	n, err := strconv.Atoi(string(o.members[name]))
+	if err != nil || n < low || n > high {
+		o.fail(o.path+name, "must be a whole number from %d to %d", low, high)
+		return fallback
+	}
+	return n
 }
 
 // oneOf is an optional string out of a closed set; fallback when it is left out.

@@ -17,7 +17,7 @@ import (
 func (a *api) link(tenant, id string) {
 	a.t.Helper()
 	at := time.Date(2099, 12, 1, 9, 0, 0, 0, time.UTC)
-	_, _, err := a.store.LinkSession(a.t.Context(), model.Link{
+	_, _, err := a.store.PutSession(a.t.Context(), model.SessionRequest{
 		Tenant: tenant, ID: id, Organizer: "p-1", Attendees: []string{"p-2"}, StartsAt: at, EndsAt: at.Add(time.Hour),
 		TimeZone: "UTC", EventID: "event-" + id,
 	})

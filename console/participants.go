@@ -44,6 +44,24 @@ func (c *Console) getParticipant(w http.ResponseWriter, r *http.Request, who pri
 	return writeJSON(w, http.StatusOK, participant)
 }
 
+// listParticipants lists a tenant's participants by their ids.
+func (c *Console) listParticipants(w http.ResponseWriter, r *http.Request, who principal) error {
+	tenant, err := c.existingTenant(r, who)
+	if err != nil {
+		return err
+	}
+	q := readQuery(r, "limit", "cursor")
+	after, limit := q.idCursor(), q.limit()
+	if q.first != nil {
+		return q.first
+	}
+	participants, err := c.store.Participants(r.Context(), tenant.ID, after, limit+1)
+	if err != nil {
+		return fmt.Errorf("listing participants: %w", err)
+	}
+	return writeJSON(w, http.StatusOK, newPage(participants, limit, func(last model.Participant) string { return formatIDCursor(last.ID) }))
+}
+
 func (c *Console) putParticipant(w http.ResponseWriter, r *http.Request, who principal) error {
 	tenant, err := tenantOf(r, who)
 	if err != nil {

@@ -30,8 +30,6 @@ const (
 	kindMediaType problemKind = "unsupported_media_type"
 	// kindInvalid is well-formed JSON with a field that can't be accepted.
 	kindInvalid problemKind = "invalid"
-	// kindUnsupported is well-formed and sensible, and more than this release can do.
-	kindUnsupported problemKind = "unsupported"
 	// kindInternal is our own fault.
 	kindInternal problemKind = "internal"
 	// kindUnavailable is a fault that passes: the database is away, or too many streams are open.
@@ -57,8 +55,6 @@ func (k problemKind) answer() (status int, title string) {
 		return http.StatusUnsupportedMediaType, "The body must be JSON"
 	case kindInvalid:
 		return http.StatusUnprocessableEntity, "A field can't be accepted"
-	case kindUnsupported:
-		return http.StatusUnprocessableEntity, "Not supported by this release"
 	case kindUnavailable:
 		return http.StatusServiceUnavailable, "Temporarily unavailable"
 	case kindInternal:

@@ -144,6 +144,22 @@ func (p listPlace) String() string {
 	return base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(p.startsAt.UnixMicro(), 10) + "." + p.id))
 }
 
+// idCursor is the id behind which a page of participants begins; empty when none is given.
+func (q *query) idCursor() string {
+	given := q.text("cursor")
+	if given == "" {
+		return ""
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(given)
+	if err != nil || !validID(string(raw)) {
+		q.fail("cursor", "must be a next_cursor, just as it was given")
+		return ""
+	}
+	return string(raw)
+}
+
+func formatIDCursor(id string) string { return base64.RawURLEncoding.EncodeToString([]byte(id)) }
+
 // page is a list as it is answered. NextCursor is nil on the last page.
 type page[T any] struct {
 	Items      []T     `json:"items"`

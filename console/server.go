@@ -98,6 +98,16 @@ func (c *Console) serve(h handler) http.HandlerFunc {
 	}
 }
 
+// serveFor is like serve for a request that may take longer.
+func (c *Console) serveFor(limit time.Duration, h handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(limit + c.cfg.WriteTimeout))
+		ctx, cancel := context.WithTimeout(r.Context(), limit)
+		defer cancel()
+		c.dispatch(h, w, r.WithContext(ctx))
+	}
+}
+
 // dispatch runs a handler for whoever the token says, and answers its error.
 func (c *Console) dispatch(h handler, w http.ResponseWriter, r *http.Request) {
 	who, err := c.tokens.principal(r)

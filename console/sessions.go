@@ -3,15 +3,18 @@ package console
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"pairsync/model"
 )
 
 const (
 	maxAttendees = 500
+	maxComment   = 2000
 	// noMeeting and teamsMeeting are the choices of online_meeting.
 	noMeeting    = "none"
 	teamsMeeting = "teams"
@@ -81,7 +84,7 @@ func (c *Console) listSessions(w http.ResponseWriter, r *http.Request, who princ
 	}))
 }
 
-// putSession links a session to the event that exists for it in the organizer's mailbox.
+// putSession books a session, links it to the event that exists for it, or changes it to what the platform wants now.
 func (c *Console) putSession(w http.ResponseWriter, r *http.Request, who principal) error {
 	tenant, err := tenantOf(r, who)
 	if err != nil {
@@ -91,25 +94,58 @@ func (c *Console) putSession(w http.ResponseWriter, r *http.Request, who princip
 	if err != nil {
 		return err
 	}
-	body, err := c.readObject(w, r, "organizer", "attendees", "starts_at", "ends_at", "time_zone", "title", "online_meeting", "outlook")
+	body, err := c.readObject(w, r, sessionMembers()...)
 	if err != nil {
 		return err
 	}
-	link := body.link()
-	link.Tenant, link.ID = tenant, id
+	wish := body.session()
+	wish.Tenant, wish.ID, wish.At = tenant, id, time.Now()
 	if err := body.err(); err != nil {
 		return err
 	}
-	stored, isNew, err := c.store.LinkSession(r.Context(), link)
+	stored, isNew, err := c.store.PutSession(r.Context(), wish)
 	if err != nil {
-		return linkProblem(r, link, err)
+		return sessionProblem(r, wish, err)
 	}
 	return writeJSON(w, created(isNew), stored)
 }
 
-// link reads a session's body.
-func (o *object) link() model.Link {
-	link := model.Link{
+// cancelSession cancels a session, in Outlook too. To cancel one again changes nothing.
+func (c *Console) cancelSession(w http.ResponseWriter, r *http.Request, who principal) error {
+	tenant, err := tenantOf(r, who)
+	if err != nil {
+		return err
+	}
+	id, err := idOf(r, "session")
+	if err != nil {
+		return err
+	}
+	body, err := c.readOptionalObject(w, r, "comment")
+	if err != nil {
+		return err
+	}
+	comment := body.optionalLines("comment", "what the attendees are told", maxComment)
+	if err := body.err(); err != nil {
+		return err
+	}
+	stored, err := c.store.CancelSession(r.Context(), tenant, id, comment, time.Now())
+	if errors.Is(err, model.ErrNotFound) {
+		return notFound("session", id)
+	}
+	if err != nil {
+		return fmt.Errorf("cancelling the session: %w", err)
+	}
+	return writeJSON(w, http.StatusOK, stored)
+}
+
+// sessionMembers are the members of a session's body.
+func sessionMembers() []string {
+	return []string{"organizer", "attendees", "starts_at", "ends_at", "time_zone", "title", "online_meeting", "outlook", "version"}
+}
+
+// session reads a session's body.
+func (o *object) session() model.SessionRequest {
+	wish := model.SessionRequest{
 		Organizer:     o.text("organizer", "the id of the participant in whose calendar the meeting is", maxID),
 		Attendees:     o.ids("attendees", "ids of participants", maxAttendees),
 		StartsAt:      o.time("starts_at", "when the meeting starts"),
@@ -118,23 +154,18 @@ func (o *object) link() model.Link {
 		Title:         o.optionalText("title", "what the platform calls the session", maxName),
 		OnlineMeeting: o.oneOf("online_meeting", noMeeting, noMeeting, teamsMeeting),
 		EventID:       o.eventID(),
+		SeenVersion:   int64(o.number("version", 0, 0, math.MaxInt32)),
 	}
 	if o.err() != nil {
-		return link
+		return wish
 	}
-	if !link.EndsAt.After(link.StartsAt) {
+	if !wish.EndsAt.After(wish.StartsAt) {
 		o.fail("ends_at", "must be after starts_at")
 	}
-	if i := slices.Index(link.Attendees, link.Organizer); i >= 0 {
+	if i := slices.Index(wish.Attendees, wish.Organizer); i >= 0 {
 		o.fail(fmt.Sprintf("attendees[%d]", i), "is the organizer, who is not to be named among the attendees")
 	}
-	if link.EventID == "" && o.err() == nil {
-		*o.first = &problemError{
-			kind: kindUnsupported, field: "outlook.event_id",
-			detail: "outlook.event_id is needed: this release links events that exist in Outlook; booking new ones comes with the next one",
-		}
-	}
-	return link
+	return wish
 }
 
 // eventID reads outlook.event_id; empty when it isn't given.
@@ -150,26 +181,29 @@ func (o *object) eventID() string {
 	return id
 }
 
-// linkProblem says what the store has against a link, or gives its error back.
-func linkProblem(r *http.Request, link model.Link, err error) error {
+// sessionProblem says what the store has against a session, or gives its error back.
+func sessionProblem(r *http.Request, wish model.SessionRequest, err error) error {
 	if missing, ok := errors.AsType[*model.MissingError](err); ok {
 		if missing.Thing == model.ThingTenant {
 			return notFound("tenant", r.PathValue("tenant"))
 		}
 		field := "organizer"
-		if i := slices.Index(link.Attendees, missing.ID); i >= 0 {
+		if i := slices.Index(wish.Attendees, missing.ID); i >= 0 {
 			field = fmt.Sprintf("attendees[%d]", i)
 		}
 		return invalid(field, "names the participant %q, who is not known: PUT the participant first", missing.ID)
 	}
 	if unsupported, ok := errors.AsType[*model.NotSupportedError](err); ok && len(unsupported.Fields) > 0 {
-		p := &problemError{kind: kindConflict, field: unsupported.Fields[0]}
-		p.detail = strings.Join(unsupported.Fields, ", ") + " can't be changed once the session is linked; send what was sent at first"
-		if !slices.ContainsFunc(unsupported.Fields, func(f string) bool { return f != "starts_at" && f != "ends_at" }) {
-			p.kind = kindUnsupported
-			p.detail = strings.Join(unsupported.Fields, ", ") + " can't be changed from the platform in this release; move the meeting in Outlook, or send what was sent at first"
+		return &problemError{
+			kind: kindConflict, field: unsupported.Fields[0],
+			detail: strings.Join(unsupported.Fields, ", ") + " can't be changed: cancel this session and book a new one, or send what was sent at first",
 		}
-		return p
+	}
+	if errors.Is(err, model.ErrCancelled) {
+		return &problemError{
+			kind: kindConflict, field: "status",
+			detail: "the session is cancelled and stays so: book a new one, under another id",
+		}
 	}
 	if errors.Is(err, model.ErrConflict) {
 		return &problemError{
@@ -177,5 +211,5 @@ func linkProblem(r *http.Request, link model.Link, err error) error {
 			detail: "outlook.event_id is linked to another session of this tenant; an event is one session",
 		}
 	}
-	return fmt.Errorf("linking the session: %w", err)
+	return fmt.Errorf("storing the session: %w", err)
 }

@@ -28,8 +28,8 @@ func instant(t testing.TB, s string) time.Time {
 	return at
 }
 
-// span reads "2026-12-01T09:00:00Z/2026-12-01T10:00:00Z".
-func span(t testing.TB, s string) interval {
+// spanOf reads "2026-12-01T09:00:00Z/2026-12-01T10:00:00Z".
+func spanOf(t testing.TB, s string) interval {
 	t.Helper()
 	a, b, _ := strings.Cut(s, "/")
 	return interval{instant(t, a), instant(t, b)}
@@ -72,14 +72,14 @@ func TestSlots(t *testing.T) {
 		"between engagements, odd times last": {
 			within: "2026-12-01T09:00:00Z/2026-12-01T12:00:00Z", minutes: 30,
 			people: []person{
-				{busy: []interval{span(t, "2026-12-01T08:00:00Z/2026-12-01T09:10:00Z"), span(t, "2026-12-01T09:50:00Z/2026-12-01T10:30:00Z")}},
-				{busy: []interval{span(t, "2026-12-01T11:00:00Z/2026-12-01T11:22:00Z"), span(t, "2026-12-01T11:52:00Z/2026-12-01T12:30:00Z")}},
+				{busy: []interval{spanOf(t, "2026-12-01T08:00:00Z/2026-12-01T09:10:00Z"), spanOf(t, "2026-12-01T09:50:00Z/2026-12-01T10:30:00Z")}},
+				{busy: []interval{spanOf(t, "2026-12-01T11:00:00Z/2026-12-01T11:22:00Z"), spanOf(t, "2026-12-01T11:52:00Z/2026-12-01T12:30:00Z")}},
 			},
 			want: []string{"2026-12-01T10:30:00Z", "2026-12-01T09:15:00Z", "2026-12-01T11:22:00Z"},
 		},
 		"busy end to end": {
 			within: "2026-12-01T09:00:00Z/2026-12-01T10:30:00Z", minutes: 30,
-			people: []person{{busy: []interval{span(t, "2026-12-01T09:30:00Z/2026-12-01T10:00:00Z")}}},
+			people: []person{{busy: []interval{spanOf(t, "2026-12-01T09:30:00Z/2026-12-01T10:00:00Z")}}},
 			want:   []string{"2026-12-01T09:00:00Z", "2026-12-01T10:00:00Z"},
 		},
 		"what is declared narrows the working hours": {
@@ -128,7 +128,7 @@ func TestSlots(t *testing.T) {
 			if tc.grid == nil {
 				tc.grid = time.UTC
 			}
-			in := span(t, tc.within)
+			in := spanOf(t, tc.within)
 			var got []string
 			for _, s := range slots(in.start, in.end, time.Duration(tc.minutes)*time.Minute, tc.people, tc.grid) {
 				got = append(got, s.start.UTC().Format(time.RFC3339))

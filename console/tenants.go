@@ -72,7 +72,15 @@ func (c *Console) putTenant(w http.ResponseWriter, r *http.Request, who principa
 	if err != nil {
 		return fmt.Errorf("storing the tenant: %w", err)
 	}
-	return writeJSON(w, created(isNew), stored)
+	secret, err := c.firstCallbackSecret(r.Context(), stored)
+	if err != nil {
+		return err
+	}
+	answer, err := withCallbackSecret(stored, secret)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, created(isNew), answer)
 }
 
 // method reads how the tenant is connected; it is required.
@@ -84,23 +92,17 @@ func (o *object) method() string {
 	return o.oneOf("method", "", choices...)
 }
 
-// policy reads the tenant's policy. Only apply can be kept yet: to store another choice and apply all the same would be a lie.
+// policy reads what happens to changes that people make in Outlook; what is left out is applied.
 func (o *object) policy() model.Policy {
 	policy := model.Policy{Reschedule: model.PolicyApply, Cancel: model.PolicyApply}
 	given := o.inside("policy", "reschedule", "cancel")
 	if given == nil {
 		return policy
 	}
-	for _, name := range []string{"reschedule", "cancel"} {
-		choice := given.oneOf(name, string(model.PolicyApply), string(model.PolicyApply), string(model.PolicyAsk), string(model.PolicyNotify))
-		if given.err() == nil && choice != string(model.PolicyApply) {
-			*given.first = &problemError{
-				kind: kindUnsupported, field: "policy." + name,
-				detail: "policy." + name + " can only be apply in this release; ask and notify come with the next one",
-			}
-		}
+	choice := func(name string) model.PolicyChoice {
+		return model.PolicyChoice(given.oneOf(name, string(model.PolicyApply), string(model.PolicyApply), string(model.PolicyAsk), string(model.PolicyNotify)))
 	}
-	return policy
+	return model.Policy{Reschedule: choice("reschedule"), Cancel: choice("cancel")}
 }
 
 // email is a required bare e-mail address.
