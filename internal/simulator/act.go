@@ -3,6 +3,7 @@ package simulator
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -96,9 +97,12 @@ func (s *Simulator) Respond(person, event string, r Response) error {
 }
 
 // Cancel calls the organizer's event, series or instance off.
-func (s *Simulator) Cancel(event string) error {
+func (s *Simulator) Cancel(event string) error { return s.CancelSaying(event, "") }
+
+// CancelSaying is Cancel with a word to the attendees.
+func (s *Simulator) CancelSaying(event, comment string) error {
 	return s.byOrganizer(event, func(t *tx, it *item) error {
-		t.cancel(it)
+		t.cancel(it, comment)
 		return nil
 	})
 }
@@ -163,7 +167,7 @@ func (s *Simulator) Touch(person, event string) error {
 func (s *Simulator) NewLink(event string) error {
 	return s.byOrganizer(event, func(t *tx, it *item) error {
 		st := t.edit(it)
-		st.Online = false
+		st.Online, st.Body = false, strings.ReplaceAll(st.Body, st.JoinURL, "")
 		st.goOnline(it.box)
 		for _, own := range t.attendeeCopies(it) {
 			if !own.deleted {

@@ -141,6 +141,8 @@ type action struct {
 	End   time.Time `json:"end"`
 	// Email is for add_attendee and remove_attendee.
 	Email string `json:"email"`
+	// Comment is for cancel.
+	Comment string `json:"comment"`
 	// Unsent keeps an answer from the organizer.
 	Unsent bool `json:"unsent"`
 }
@@ -168,7 +170,7 @@ func (s *Simulator) act(a action) error {
 		r.Answer, r.ProposedStart, r.ProposedEnd = answerTentative, a.Start, a.End
 		return s.Respond(a.Person, a.Event, r)
 	case "cancel":
-		return s.Cancel(a.Event)
+		return s.CancelSaying(a.Event, a.Comment)
 	case "delete":
 		return s.Delete(a.Person, a.Event)
 	case "restore":

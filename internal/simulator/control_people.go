@@ -13,6 +13,9 @@ func (s *Simulator) peopleRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /simulator/users/{user}/sessions", control(func(r *http.Request, _ struct{}) (any, error) {
 		return s.Sessions(r.PathValue("user"))
 	}))
+	mux.HandleFunc("PUT /simulator/users/{user}/working-hours", control(func(r *http.Request, h WorkingHours) (any, error) {
+		return nil, s.SetWorkingHours(r.PathValue("user"), h)
+	}))
 	mux.HandleFunc("PUT /simulator/apps/{app}/redirect-uris", control(func(r *http.Request, b struct {
 		RedirectURIs []string `json:"redirect_uris"`
 	},

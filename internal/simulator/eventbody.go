@@ -206,6 +206,19 @@ func (st *state) goOnline(box *mailbox) {
 	st.JoinURL = joinURL(box.tenant.id, box.id)
 	digits := randomBytes(4)
 	st.Conference = strconv.Itoa(100_000_000 + int(digits[0])<<16 + int(digits[1])<<8 + int(digits[2]))
+	if st.BodyType == "html" {
+		st.Body += "<div class=\"me-email-text\"><a href=\"" + st.JoinURL + "\">Join the meeting now</a></div>"
+	} else {
+		st.Body += "\r\nJoin the meeting now <" + st.JoinURL + ">"
+	}
+}
+
+// keepOnline ends the online meeting when a new body has lost the join link, as Outlook does.
+// https://learn.microsoft.com/graph/outlook-calendar-online-meetings
+func (st *state) keepOnline() {
+	if st.Online && !strings.Contains(st.Body, st.JoinURL) {
+		st.Online, st.Provider, st.JoinURL, st.Conference = false, "unknown", "", ""
+	}
 }
 
 func set[T any](dst, v *T) {

@@ -216,8 +216,12 @@ func createEvent(c *call) (int, any, error) {
 	defer t.end()
 	transaction := ""
 	set(&transaction, b.TransactionID)
-	if have := c.box.transactions[transaction]; transaction != "" && have != nil {
+	located := func(it *item) {
+		c.header.Set("Location", c.s.base(c.r)+"/v1.0/users/"+url.PathEscape(c.box.id)+"/events/"+url.PathEscape(it.idFor(c.immutable)))
+	}
+	if have := c.box.transactions[transaction]; transaction != "" && have != nil && !c.s.Behaviour().IgnoreTransactions {
 		// The same transaction again is the same event.
+		located(have)
 		return http.StatusCreated, c.one(have, sel), nil
 	}
 	b.apply(&st, c.box)
@@ -226,7 +230,7 @@ func createEvent(c *call) (int, any, error) {
 	}
 	it := t.book(c.box, st, transaction)
 	t.stamp()
-	c.header.Set("Location", c.s.base(c.r)+"/v1.0/users/"+url.PathEscape(c.box.id)+"/events/"+url.PathEscape(it.idFor(c.immutable)))
+	located(it)
 	return http.StatusCreated, append(object{{"@odata.context", c.eventsContext() + "/$entity"}}, c.view(it, &it.state, sel)...), nil
 }
 
@@ -311,6 +315,9 @@ func (t *tx) update(it *item, b *eventBody) error {
 		it.state.Recurrence, it.kind = next.Recurrence, kindMaster
 		t.addInstances(it)
 	}
+	if b.Body != nil {
+		it.state.keepOnline()
+	}
 	if org == it {
 		if b.Attendees != nil {
 			t.setAttendees(it, b.attendeeList(t.s.world))
@@ -368,7 +375,7 @@ func deleteEvent(c *call) (int, any, error) {
 // discard is deletion by the mailbox's owner: an organizer's calls the meeting off, an attendee's does nothing more.
 func (t *tx) discard(it *item) {
 	if it.organizers() == it {
-		t.cancel(it)
+		t.cancel(it, "")
 		return
 	}
 	t.remove(it)

@@ -2,34 +2,12 @@ package simulator
 
 import (
 	"math/rand/v2"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 )
-
-// MailboxKind is how a mailbox is to be had through Graph.
-type MailboxKind string
-
-// The kinds of mailbox: fine, shut off by an application access policy, on-premises or unlicensed, of a type that REST does
-// not serve, none at all for the user, being moved between servers, and of a user who was deleted.
-const (
-	MailboxOK           MailboxKind = "ok"
-	MailboxAccessDenied MailboxKind = "access_denied"
-	MailboxNotEnabled   MailboxKind = "not_enabled"
-	MailboxNotSupported MailboxKind = "not_supported"
-	MailboxNone         MailboxKind = "no_mailbox"
-	MailboxMoving       MailboxKind = "moving"
-	MailboxDeleted      MailboxKind = "deleted"
-)
-
-func (k MailboxKind) valid() bool {
-	return slices.Contains([]MailboxKind{
-		MailboxOK, MailboxAccessDenied, MailboxNotEnabled, MailboxNotSupported, MailboxNone, MailboxMoving, MailboxDeleted,
-	}, k)
-}
 
 // Consent is how an organisation stands to the application.
 type Consent string
@@ -83,6 +61,10 @@ type Behaviour struct {
 	RefuseDuplicateSubscriptions bool `json:"refuse_duplicate_subscriptions"`
 	// RenewalsIgnored answers 200 to a renewal and leaves the expiry as it was.
 	RenewalsIgnored bool `json:"renewals_ignored"`
+	// IgnoreTransactions books again on a transaction id that was used before, as has been seen.
+	IgnoreTransactions bool `json:"ignore_transactions"`
+	// CapitalStatus writes the status of busy times with a capital letter, as some servers do.
+	CapitalStatus bool `json:"capital_status"`
 	// ConsentDelay is how long an admin's consent on the page takes to reach the token endpoint, whose tokens lack their
 	// roles till then.
 	ConsentDelay Duration `json:"consent_delay"`
@@ -241,25 +223,4 @@ func (fs *faults) shuffle(n int, swap func(i, j int)) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	fs.rnd.Shuffle(n, swap)
-}
-
-// refusal is what Exchange answers for a mailbox of the kind; nil when it serves it.
-func (k MailboxKind) refusal() *graphError {
-	switch k {
-	case MailboxOK:
-		return nil
-	case MailboxAccessDenied:
-		return refuse(http.StatusForbidden, "ErrorAccessDenied", "Access to OData is disabled.")
-	case MailboxNotEnabled:
-		return refuse(http.StatusNotFound, "MailboxNotEnabledForRESTAPI", "REST API is not yet supported for this mailbox.")
-	case MailboxNotSupported:
-		return refuse(http.StatusNotFound, "MailboxNotSupportedForRESTAPI", "REST API is not supported for this type of mailbox.")
-	case MailboxNone:
-		return refuse(http.StatusNotFound, "ResourceNotFound", "Resource could not be discovered.")
-	case MailboxMoving:
-		return refuse(http.StatusServiceUnavailable, "MailboxStoreUnavailable", "The mailbox is being moved. Please retry again later.")
-	case MailboxDeleted:
-		return refuse(http.StatusNotFound, "ErrorInvalidUser", "The requested user is invalid.")
-	}
-	return nil
 }

@@ -63,19 +63,14 @@ func (b *scheduleBody) check() (from, to time.Time, step time.Duration, err erro
 // schedule is one person's part of the answer; of somebody who can't be looked up it says why.
 func (c *call) schedule(ref string, from, to time.Time, step time.Duration) object {
 	failed := func(code, message string) object {
-		return object{
-			{"scheduleId", ref},
-			{"availabilityView", ""},
-			{"error", map[string]any{"message": message, "responseCode": code}},
-			{"scheduleItems", []object{}},
-		}
+		return object{{"scheduleId", ref}, {"error", map[string]any{"message": message, "responseCode": code}}}
 	}
-	box := c.s.world.emails[strings.ToLower(ref)]
-	switch {
-	case box == nil || box.tenant != c.tenant || box.kind == MailboxDeleted:
-		return failed("ErrorMailRecipientNotFound", "Unable to resolve e-mail address "+ref+" to an Active Directory object.")
-	case box.kind != MailboxOK:
-		return failed("ErrorNoFreeBusyAccess", "The caller does not have access to the free/busy data of this mailbox.")
+	box, kind := c.s.world.emails[strings.ToLower(ref)], MailboxDeleted
+	if box != nil && box.tenant == c.tenant {
+		kind = box.kind
+	}
+	if code, message := kind.freeBusyRefusal(ref); code != "" {
+		return failed(code, message)
 	}
 	events := box.between(from, to)
 	if len(events) > 1000 {
@@ -93,7 +88,7 @@ func (c *call) schedule(ref string, from, to time.Time, step time.Duration) obje
 	}
 	items := make([]object, 0, len(events))
 	for _, it := range events {
-		o := object{{"isPrivate", it.state.Sensitivity == "private" || it.state.Sensitivity == "confidential"}, {"status", it.state.ShowAs}}
+		o := object{{"isPrivate", it.state.Sensitivity == "private" || it.state.Sensitivity == "confidential"}, {"status", c.busyWord(it.state.ShowAs)}}
 		if it.state.Sensitivity == "normal" || it.state.Sensitivity == "personal" {
 			o = append(o, member{"subject", it.state.Subject}, member{"location", it.state.Location})
 		}
@@ -105,6 +100,14 @@ func (c *call) schedule(ref string, from, to time.Time, step time.Duration) obje
 		{"scheduleItems", items},
 		{"workingHours", box.working.json(box)},
 	}
+}
+
+// busyWord is a status as the answer spells it.
+func (c *call) busyWord(showAs string) string {
+	if c.s.Behaviour().CapitalStatus && showAs != "" {
+		return strings.ToUpper(showAs[:1]) + showAs[1:]
+	}
+	return showAs
 }
 
 // busyDigit is how a slot with such an event is written: the busiest wins.

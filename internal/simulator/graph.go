@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -112,7 +113,7 @@ func (c *call) run(o operation) (int, any, error) {
 		return 0, nil, refuse(http.StatusForbidden, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
 	}
 	if o.mailbox {
-		if err := c.s.reachable(c.box); err != nil {
+		if err := c.s.reachable(c.box, o.writes()); err != nil {
 			return 0, nil, err
 		}
 		if !c.box.gate.enter(c.s.cfg.MailboxConcurrency) {
@@ -228,12 +229,18 @@ func (c *call) resolve(o operation) error {
 	return nil
 }
 
+// writes says whether the operation changes a calendar.
+func (o operation) writes() bool { return slices.Equal(o.permissions, writeCalendars()) }
+
 // reachable says why Exchange doesn't serve a mailbox, if it doesn't.
-func (s *Simulator) reachable(box *mailbox) error {
+func (s *Simulator) reachable(box *mailbox, write bool) error {
 	s.world.mu.RLock()
 	defer s.world.mu.RUnlock()
 	if e := box.kind.refusal(); e != nil {
 		return e
+	}
+	if write && box.kind == MailboxFull {
+		return full()
 	}
 	return nil
 }

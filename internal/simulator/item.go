@@ -52,24 +52,26 @@ type attendee struct {
 
 // state is the content of one copy of an event: everything that a change can change.
 type state struct {
-	Subject           string      `json:"subject"`
-	BodyType          string      `json:"bodyType"`
-	Body              string      `json:"body"`
-	Location          string      `json:"location"`
-	Start             time.Time   `json:"start"`
-	End               time.Time   `json:"end"`
-	StartZone         string      `json:"startZone"`
-	EndZone           string      `json:"endZone"`
-	AllDay            bool        `json:"allDay"`
-	Organizer         address     `json:"organizer"`
-	Attendees         []attendee  `json:"attendees"`
-	Response          string      `json:"response"`
-	RespondedAt       time.Time   `json:"respondedAt"`
-	ShowAs            string      `json:"showAs"`
-	Importance        string      `json:"importance"`
-	Sensitivity       string      `json:"sensitivity"`
-	Categories        []string    `json:"categories"`
-	Cancelled         bool        `json:"cancelled"`
+	Subject     string     `json:"subject"`
+	BodyType    string     `json:"bodyType"`
+	Body        string     `json:"body"`
+	Location    string     `json:"location"`
+	Start       time.Time  `json:"start"`
+	End         time.Time  `json:"end"`
+	StartZone   string     `json:"startZone"`
+	EndZone     string     `json:"endZone"`
+	AllDay      bool       `json:"allDay"`
+	Organizer   address    `json:"organizer"`
+	Attendees   []attendee `json:"attendees"`
+	Response    string     `json:"response"`
+	RespondedAt time.Time  `json:"respondedAt"`
+	ShowAs      string     `json:"showAs"`
+	Importance  string     `json:"importance"`
+	Sensitivity string     `json:"sensitivity"`
+	Categories  []string   `json:"categories"`
+	Cancelled   bool       `json:"cancelled"`
+	// Comment is what the organizer said when calling it off.
+	Comment           string      `json:"comment,omitempty"`
 	Online            bool        `json:"online"`
 	Provider          string      `json:"provider"`
 	JoinURL           string      `json:"joinUrl"`

@@ -9,17 +9,19 @@ import (
 
 // View is one copy of an event as its owner sees it in Outlook, for tests and the page. It is not Graph's shape.
 type View struct {
-	ID           string         `json:"id"`
-	Mailbox      string         `json:"mailbox"`
-	Subject      string         `json:"subject"`
-	Kind         string         `json:"kind"`
-	Start        time.Time      `json:"start"`
-	End          time.Time      `json:"end"`
-	Organizer    string         `json:"organizer"`
-	OrganizerIs  string         `json:"organizer_name"`
-	IsOrganizer  bool           `json:"is_organizer"`
-	Response     string         `json:"response"`
-	Cancelled    bool           `json:"cancelled"`
+	ID          string    `json:"id"`
+	Mailbox     string    `json:"mailbox"`
+	Subject     string    `json:"subject"`
+	Kind        string    `json:"kind"`
+	Start       time.Time `json:"start"`
+	End         time.Time `json:"end"`
+	Organizer   string    `json:"organizer"`
+	OrganizerIs string    `json:"organizer_name"`
+	IsOrganizer bool      `json:"is_organizer"`
+	Response    string    `json:"response"`
+	Cancelled   bool      `json:"cancelled"`
+	// Comment is what the organizer said when calling it off.
+	Comment      string         `json:"comment"`
 	Deleted      bool           `json:"deleted"`
 	Private      bool           `json:"private"`
 	JoinURL      string         `json:"join_url"`
@@ -30,9 +32,11 @@ type View struct {
 
 // AttendeeView is one attendee as a copy shows them.
 type AttendeeView struct {
-	Name          string     `json:"name"`
-	Email         string     `json:"email"`
-	Response      string     `json:"response"`
+	Name     string `json:"name"`
+	Email    string `json:"email"`
+	Response string `json:"response"`
+	// AskedAgain says that an answer was voided because the meeting was moved.
+	AskedAgain    bool       `json:"asked_again"`
 	RespondedAt   *time.Time `json:"responded_at"`
 	ProposedStart *time.Time `json:"proposed_start"`
 	ProposedEnd   *time.Time `json:"proposed_end"`
@@ -43,11 +47,11 @@ func (it *item) look() View {
 	v := View{
 		ID: it.id, Mailbox: it.box.id, Subject: st.Subject, Kind: it.kind, Start: st.Start, End: st.End,
 		Organizer: st.Organizer.Email, OrganizerIs: st.Organizer.Name, IsOrganizer: it.organizer, Response: st.Response,
-		Cancelled: st.Cancelled, Deleted: it.deleted, Private: st.Sensitivity == "private", JoinURL: st.JoinURL,
+		Cancelled: st.Cancelled, Comment: st.Comment, Deleted: it.deleted, Private: st.Sensitivity == "private", JoinURL: st.JoinURL,
 		ChangeKey: it.key(st), LastModified: it.modified(st), Attendees: []AttendeeView{},
 	}
 	for _, a := range st.Attendees {
-		av := AttendeeView{Name: a.Address.Name, Email: a.Address.Email, Response: a.Response}
+		av := AttendeeView{Name: a.Address.Name, Email: a.Address.Email, Response: a.Response, AskedAgain: a.Response == answerNotResponded && a.Time.Equal(farFuture())}
 		if !a.Time.IsZero() && a.Time.Year() < 4501 {
 			at := a.Time
 			av.RespondedAt = &at

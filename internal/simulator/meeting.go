@@ -62,7 +62,7 @@ func invitation(org *item, email string) state {
 	st := org.state.clone()
 	st.Response, st.RespondedAt = answerNotResponded, time.Time{}
 	st.ShowAs = "tentative"
-	st.Cancelled = false
+	st.Cancelled, st.Comment = false, ""
 	for i := range st.Attendees {
 		// Only the organizer's copy collects the answers of the others.
 		st.Attendees[i].Response, st.Attendees[i].Time, st.Attendees[i].Proposed = answerNone, time.Time{}, nil
@@ -234,15 +234,16 @@ func (t *tx) tally(org *item, email, response string, proposed *slot) {
 }
 
 // cancel calls the organizer's event off: it moves to Deleted Items, the attendees keep a copy marked as cancelled.
-func (t *tx) cancel(org *item) {
+func (t *tx) cancel(org *item, comment string) {
 	for _, own := range t.attendeeCopies(org) {
 		if !own.deleted {
 			t.exceptional(own)
 			t.markCancelled(own)
+			own.state.Comment = comment
 		}
 	}
 	st := t.edit(org)
-	st.Cancelled = true
+	st.Cancelled, st.Comment = true, comment
 	t.remove(org)
 }
 
@@ -271,7 +272,7 @@ func (t *tx) restore(it *item) {
 		return
 	}
 	st := t.edit(it)
-	st.Cancelled = false
+	st.Cancelled, st.Comment = false, ""
 	for i := range st.Attendees {
 		st.Attendees[i].Response, st.Attendees[i].Time, st.Attendees[i].Proposed = answerNone, time.Time{}, nil
 	}

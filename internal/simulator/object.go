@@ -103,9 +103,11 @@ func (c *call) contextURL(fragment string) string {
 }
 
 // nextLink is the request's own URL with another $skip.
-func (c *call) nextLink(skip int) string {
+func (c *call) nextLink(skip int) string { return c.nextLinkBy("$skip", strconv.Itoa(skip)) }
+
+func (c *call) nextLinkBy(option, value string) string {
 	q := c.r.URL.Query()
-	q.Set("$skip", strconv.Itoa(skip))
+	q.Set(option, value)
 	// Graph leaves the dollar sign of its options as it is.
 	return c.s.base(c.r) + c.r.URL.EscapedPath() + "?" + strings.ReplaceAll(q.Encode(), "%24", "$")
 }

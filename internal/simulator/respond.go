@@ -98,7 +98,7 @@ func cancelEvent(c *call) (int, any, error) {
 	if it.organizers() != it {
 		return 0, nil, cannot("You need to be an organizer to cancel a meeting.")
 	}
-	t.cancel(it)
+	t.cancel(it, b.Comment)
 	return http.StatusAccepted, nil, nil
 }
 

@@ -8,9 +8,12 @@ func readCalendars() []string {
 }
 func writeCalendars() []string { return []string{"Calendars.ReadWrite"} }
 func subscribe() []string      { return []string{"Calendars.Read", "Calendars.ReadWrite"} }
-func readUsers() []string {
-	return []string{"User.Read.All", "User.ReadBasic.All", "User.Read", "Directory.Read.All"}
+func readDirectory() []string {
+	return []string{"User.Read.All", "User.ReadBasic.All", "Directory.Read.All"}
 }
+
+// readUser is readDirectory and what lets a person read their own profile.
+func readUser() []string { return append(readDirectory(), "User.Read") }
 
 func readSettings() []string { return []string{"MailboxSettings.Read", "MailboxSettings.ReadWrite"} }
 
@@ -38,8 +41,9 @@ func (s *Simulator) graphRoutes() *http.ServeMux {
 		mux.HandleFunc(method+" /v1.0/users/{user}"+path, s.graph(o))
 		mux.HandleFunc(method+" /v1.0/me"+path, s.graph(o))
 	}
-	owned("GET", "", operation{"get_user", readUsers(), false, getUser})
+	owned("GET", "", operation{"get_user", readUser(), false, getUser})
 	owned("GET", "/mailboxSettings", operation{"get_mailbox_settings", readSettings(), true, getMailboxSettings})
+	owned("GET", "/mailboxSettings/workingHours", operation{"get_working_hours", readSettings(), true, getWorkingHours})
 	owned("POST", "/translateExchangeIds", operation{"translate_ids", readCalendars(), true, translateIDs})
 	owned("POST", "/calendar/getSchedule", operation{"get_schedule", readCalendars(), true, getSchedule})
 	owned("GET", "/calendarView", operation{"list_calendar_view", readCalendars(), true, listCalendarView})
@@ -59,7 +63,7 @@ func (s *Simulator) graphRoutes() *http.ServeMux {
 		owned("POST", one+"/dismissReminder", operation{"dismiss_reminder", writeCalendars(), true, dismissReminder})
 	}
 	plain := func(pattern string, o operation) { mux.HandleFunc(pattern, s.graph(o)) }
-	plain("GET /v1.0/users", operation{"list_users", readUsers(), false, listUsers})
+	plain("GET /v1.0/users", operation{"list_users", readDirectory(), false, listUsers})
 	plain("POST /v1.0/subscriptions", operation{"create_subscription", subscribe(), false, createSubscription})
 	plain("GET /v1.0/subscriptions", operation{"list_subscriptions", subscribe(), false, listSubscriptions})
 	plain("GET /v1.0/subscriptions/{subscription}", operation{"get_subscription", subscribe(), false, getSubscription})

@@ -171,7 +171,7 @@ func (c *call) subscribed(resource string) (*mailbox, error) {
 	case box.kind == MailboxMoving:
 		return nil, extension(http.StatusServiceUnavailable, "Operation: Create; Exception: [Status Code: ServiceUnavailable; "+
 			"Reason: Target resource '%s' hosted on database '%s' is currently on backend 'Unknown']", box.id, newGUID())
-	case box.kind != MailboxOK:
+	case box.kind.refusal() != nil:
 		return nil, extension(http.StatusNotFound,
 			"Operation: Create; Exception: [Status Code: NotFound; Reason: %s]", box.kind.refusal().message)
 	}

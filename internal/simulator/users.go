@@ -1,38 +1,14 @@
 package simulator
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
-
-// workingHours are a person's, as mailboxSettings and getSchedule show them.
-type workingHours struct {
-	DaysOfWeek []string `json:"daysOfWeek"`
-	StartTime  string   `json:"startTime"`
-	EndTime    string   `json:"endTime"`
-	// Zone is a name that Graph knows; empty takes the mailbox's.
-	Zone string `json:"zone"`
-}
-
-func defaultWorkingHours() workingHours {
-	return workingHours{
-		DaysOfWeek: []string{"monday", "tuesday", "wednesday", "thursday", "friday"},
-		StartTime:  "08:00:00.0000000", EndTime: "17:00:00.0000000",
-	}
-}
-
-func (h workingHours) json(box *mailbox) any {
-	name := h.Zone
-	if name == "" {
-		name = box.zone
-	}
-	return map[string]any{
-		"daysOfWeek": h.DaysOfWeek, "startTime": h.StartTime, "endTime": h.EndTime, "timeZone": map[string]any{"name": name},
-	}
-}
 
 // userFields are the properties of a user that are served, in order; those up to userDefaults without $select.
 func userFields(box *mailbox) object {
@@ -53,13 +29,34 @@ func userFields(box *mailbox) object {
 		{"accountEnabled", true},
 		{"mailNickname", nick},
 		{"userType", "Member"},
+		{"assignedLicenses", licenses(box)},
+		{"onPremisesSyncEnabled", onPremises(box)},
 	}
+}
+
+// licenses has the one of a person whose mailbox is paid for.
+func licenses(box *mailbox) []any {
+	if box.kind == MailboxUnlicensed {
+		return []any{}
+	}
+	return []any{map[string]any{"disabledPlans": []any{}, "skuId": "05e9a617-0261-4cee-bb44-138d3ef5d965"}}
+}
+
+// onPremises is true for a person who comes from a directory of the organisation's own, and null for others, as in Entra.
+func onPremises(box *mailbox) any {
+	if box.kind == MailboxOnPremises {
+		return true
+	}
+	return nil
 }
 
 const userDefaults = 11
 
 // getUser answers a person of the directory, whatever became of their mailbox.
 func getUser(c *call) (int, any, error) {
+	if c.who.person() && c.who.ObjectID != c.box.id && !c.who.may(readDirectory()) {
+		return 0, nil, refuse(http.StatusForbidden, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
+	}
 	c.s.world.mu.RLock()
 	defer c.s.world.mu.RUnlock()
 	body, err := c.user(c.box)
@@ -75,21 +72,13 @@ func (c *call) user(box *mailbox) (object, error) {
 	if sel == "" {
 		return all[:userDefaults], nil
 	}
-	var out object
-	for name := range strings.SplitSeq(sel, ",") {
-		i := slices.IndexFunc(all, func(m member) bool { return strings.EqualFold(m.name, strings.TrimSpace(name)) })
-		if i < 0 {
-			return nil, noProperty(strings.TrimSpace(name), "microsoft.graph.user")
-		}
-		out = append(out, all[i])
-	}
-	return out, nil
+	return all.only(strings.Split(sel, ","), "microsoft.graph.user")
 }
 
 // listUsers answers the people of the organisation; of $filter it knows mail and userPrincipalName eq '…', joined by or.
 func listUsers(c *call) (int, any, error) {
 	q := c.r.URL.Query()
-	top, skip, err := paging(q, c.pageSize, 100)
+	top, skip, err := directoryPaging(q)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -109,9 +98,36 @@ func listUsers(c *call) (int, any, error) {
 	}
 	body := object{{"@odata.context", c.contextURL("users")}}
 	if skip+top < len(boxes) {
-		body = append(body, member{"@odata.nextLink", c.nextLink(skip + top)})
+		body = append(body, member{"@odata.nextLink", c.nextLinkBy("$skiptoken", directoryToken(skip+top))})
 	}
 	return http.StatusOK, append(body, member{"value", values}), nil
+}
+
+// directoryPaging reads $top and $skiptoken: the directory knows no $skip, and its pages are smaller than a calendar's.
+func directoryPaging(q url.Values) (top, skip int, err error) {
+	top = 100
+	if v := q.Get("$top"); v != "" {
+		if top, err = strconv.Atoi(v); err != nil || top < 1 || top > 999 {
+			return 0, 0, badRequest("Invalid page size specified: '%s'. Must be between 1 and 999 inclusive.", v)
+		}
+	}
+	if q.Has("$skip") {
+		return 0, 0, badRequest("'$skip' is not supported by the service.")
+	}
+	if v := q.Get("$skiptoken"); v != "" {
+		b, err := base64.RawURLEncoding.DecodeString(v)
+		if err == nil {
+			skip, err = strconv.Atoi(string(b))
+		}
+		if err != nil || skip < 0 {
+			return 0, 0, refuse(http.StatusBadRequest, "Directory_ExpiredPageToken", "The specified page token value has expired and can no longer be included in your request.")
+		}
+	}
+	return top, skip, nil
+}
+
+func directoryToken(skip int) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(strconv.Itoa(skip)))
 }
 
 func (c *call) filterUsers(filter string) ([]*mailbox, error) {
@@ -150,24 +166,4 @@ func equality(clause string) (field, value string, err error) {
 		return "", "", fmt.Errorf("filter clause %q is not supported", clause)
 	}
 	return strings.TrimSpace(field), strings.ReplaceAll(inner, "''", "'"), nil
-}
-
-// getMailboxSettings answers a person's settings.
-func getMailboxSettings(c *call) (int, any, error) {
-	c.s.world.mu.RLock()
-	defer c.s.world.mu.RUnlock()
-	never := wallTime{DateTime: "0001-01-01T00:00:00.0000000", TimeZone: "UTC"}
-	return http.StatusOK, object{
-		{"@odata.context", c.contextURL("users('" + url.PathEscape(c.box.id) + "')/mailboxSettings")},
-		{"automaticRepliesSetting", map[string]any{
-			"status": "disabled", "externalAudience": "all", "scheduledStartDateTime": never, "scheduledEndDateTime": never,
-			"internalReplyMessage": "", "externalReplyMessage": "",
-		}},
-		{"timeZone", c.box.zone},
-		{"language", map[string]any{"locale": "en-US", "displayName": "English (United States)"}},
-		{"workingHours", c.box.working.json(c.box)},
-		{"dateFormat", "MM/dd/yyyy"},
-		{"timeFormat", "hh:mm tt"},
-		{"delegateMeetingMessageDeliveryOptions", "sendToDelegateOnly"},
-	}, nil
 }
