@@ -50,6 +50,14 @@ type Config struct {
 	SilenceGrace time.Duration
 	// Lease is how long a sweep may take over what it claimed before another takes it; 0 means 2 min.
 	Lease time.Duration
+	// ApplyLease is how long one request may be worked on before another process takes it, should this one have died; 0 means
+	// 2 min. It is more than the slowest call to Graph takes.
+	ApplyLease time.Duration
+	// ApplyAgain is how long after its command a request that is still open, with nobody at work on it, gets another; 0 means
+	// 1 min.
+	ApplyAgain time.Duration
+	// ApplyConcurrency is how many requests are worked on at once; 0 means 64.
+	ApplyConcurrency int
 	// RelayInterval is how long the relay waits before it looks without being woken; 0 means 5 s.
 	RelayInterval time.Duration
 	// Grace is how long handlers may finish once the context ended; 0 means 10 s.
@@ -77,6 +85,9 @@ func (c Config) withDefaults() Config {
 	c.ProbeMax = cmp.Or(c.ProbeMax, 10*time.Minute)
 	c.SilenceGrace = cmp.Or(c.SilenceGrace, 2*time.Minute)
 	c.Lease = cmp.Or(c.Lease, 2*time.Minute)
+	c.ApplyLease = cmp.Or(c.ApplyLease, 2*time.Minute)
+	c.ApplyAgain = cmp.Or(c.ApplyAgain, time.Minute)
+	c.ApplyConcurrency = cmp.Or(c.ApplyConcurrency, 64)
 	c.RelayInterval = cmp.Or(c.RelayInterval, 5*time.Second)
 	c.Grace = cmp.Or(c.Grace, 10*time.Second)
 	return c
@@ -99,6 +110,9 @@ func (c Config) validate() error {
 		{"ProbeMin", int64(c.ProbeMin)},
 		{"SilenceGrace", int64(c.SilenceGrace)},
 		{"Lease", int64(c.Lease)},
+		{"ApplyLease", int64(c.ApplyLease)},
+		{"ApplyAgain", int64(c.ApplyAgain)},
+		{"ApplyConcurrency", int64(c.ApplyConcurrency)},
 		{"RelayInterval", int64(c.RelayInterval)},
 		{"Grace", int64(c.Grace)},
 	} {
@@ -132,13 +146,15 @@ type Deps struct {
 	Registerer prometheus.Registerer
 }
 
-// Workers are reconcile, sweep and relay.
+// Workers are reconcile, apply, sweep and relay.
 type Workers struct {
 	cfg        Config
 	deps       Deps
 	ledger     *ledger
 	reconciler *reconciler
 	second     *second
+	applier    *applier
+	dispatcher *dispatcher
 	sweep      *sweep
 	relay      *relay
 }
@@ -173,6 +189,15 @@ func New(cfg Config, deps Deps) (*Workers, error) {
 		metrics: m, log: deps.Log, wake: due, freed: make(chan struct{}, 1),
 		lanes: newLanes(sweepWidth, sweepPace),
 	}
+	w.applier = &applier{
+		cfg: cfg, store: deps.Store, outlook: outlook{client: deps.Graph, gate: places},
+		ledger: w.ledger, reader: read, wards: ill, metrics: newApplyMetrics(deps.Registerer, m), log: deps.Log,
+		step: func(context.Context, string) {},
+	}
+	w.dispatcher = &dispatcher{
+		store: deps.Store, publish: deps.Broker.PublishCommand, again: cfg.ApplyAgain, retryMin: cfg.RetryMin,
+		retryMax: cfg.RetryMax, log: deps.Log, wake: make(chan struct{}, 1), step: w.applier.step,
+	}
 	w.relay = &relay{
 		outbox: deps.Store, publish: toBroker(deps.Broker), metrics: m, log: deps.Log, wake: make(chan struct{}, 1),
 		every: cfg.RelayInterval, retryMin: cfg.RetryMin, retryMax: cfg.RetryMax, sent: make(map[int64]bool),
@@ -193,12 +218,19 @@ func (w *Workers) Run(ctx context.Context) error {
 		Concurrency: w.cfg.Concurrency, Grace: w.cfg.Grace, MaxAttempts: w.cfg.MaxAttempts,
 		RetryMin: w.cfg.RetryMin, RetryMax: w.cfg.RetryMax, Log: w.deps.Log, Registerer: w.deps.Registerer,
 	})
+	commands := w.deps.Broker.NewCommandConsumer(queue.ConsumerConfig{
+		Concurrency: w.cfg.ApplyConcurrency, Grace: w.cfg.Grace, MaxAttempts: w.cfg.MaxAttempts,
+		RetryMin: w.cfg.RetryMin, RetryMax: w.cfg.RetryMax, Log: w.deps.Log, Registerer: w.deps.Registerer,
+	})
 	above, ctx := errgroup.WithContext(ctx)
 	above.Go(func() error { return consumer.Run(ctx, w.reconciler.handle) })
+	above.Go(func() error { return commands.Run(ctx, w.applier.handle) })
+	above.Go(func() error { return w.dispatcher.Run(ctx) })
 	above.Go(func() error { return w.second.Run(ctx) })
 	above.Go(func() error { return w.sweep.Run(ctx) })
 	above.Go(func() error { return w.relay.Run(ctx) })
 	above.Go(func() error { return w.listen(ctx, w.sweep.wake, model.ChannelSweep) })
+	above.Go(func() error { return w.listen(ctx, w.dispatcher.wake, model.ChannelCommands) })
 	above.Go(func() error { return w.listen(ctx, w.relay.wake, model.ChannelChanges) })
 	err := above.Wait()
 	stop()
