@@ -64,7 +64,7 @@ func (c *Console) openConnect(w http.ResponseWriter, r *http.Request, who princi
 // finishConnect ends a person's sign-in. Nothing in the query is believed: an error is said first, the state must be one of
 // ours and unused, and who signed in is what the token endpoint says to the code.
 func (c *Console) finishConnect(r *http.Request) notice {
-	ctx, cancel := context.WithTimeout(r.Context(), c.cfg.RequestTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), min(c.cfg.RequestTimeout, callbackTimeout))
 	defer cancel()
 	query := r.URL.Query()
 	if query.Has("error") {

@@ -56,7 +56,7 @@ func consentPermissions() []string {
 // state must be one of ours and unused, and whether there is a consent is found out by getting a token for the organisation.
 // https://learn.microsoft.com/entra/identity-platform/v2-admin-consent
 func (c *Console) finishConsent(r *http.Request) notice {
-	ctx, cancel := context.WithTimeout(r.Context(), c.cfg.RequestTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), min(c.cfg.RequestTimeout, callbackTimeout))
 	defer cancel()
 	query := r.URL.Query()
 	// Of a consent that was refused, Entra says admin_consent=True all the same.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 )
 
 // noticeHTML is the only page that people who come back from Microsoft get to see, and noticeCSS its looks.
@@ -27,6 +28,9 @@ const (
 	// public URL may have a path before it.
 	stylePath = "/consent/callback.css"
 )
+
+// callbackTimeout leaves the public server, which ends every answer after 15 s, the time to send the page.
+const callbackTimeout = 12 * time.Second
 
 // pagePolicy lets a page have our stylesheet and nothing else: no script, no form, no frame, no base.
 const pagePolicy = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -71,6 +75,9 @@ func parseNotice() (*template.Template, error) {
 	return t, nil
 }
 
+// CallbackPaths are the paths that Callbacks and RedirectCallbacks answer.
+func CallbackPaths() []string { return []string{ConsentCallbackPath, ConnectCallbackPath, stylePath} }
+
 // Callbacks are the handlers of the paths that browsers come back to from Microsoft, to be mounted on the public server
 // too. They are complete: they need no frame of the API around them.
 func (c *Console) Callbacks() map[string]http.Handler {
@@ -85,7 +92,7 @@ func (c *Console) Callbacks() map[string]http.Handler {
 // has none.
 func RedirectCallbacks(to *url.URL) map[string]http.Handler {
 	redirects := map[string]http.Handler{}
-	for _, path := range []string{ConsentCallbackPath, ConnectCallbackPath, stylePath} {
+	for _, path := range CallbackPaths() {
 		target := to.JoinPath(path)
 		redirects[path] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if !onlyGet(w, r) {

@@ -93,7 +93,7 @@ func runDoctor(ctx context.Context, cmd command, inv *invocation) error {
 	if err != nil {
 		return err
 	}
-	client, err := newGraph(cfg, inv.build, reg, ops.NewLogger(inv.stderr, cfg.LogLevel, "text"))
+	client, err := newGraph(cfg, inv.build, nil, reg, ops.NewLogger(inv.stderr, cfg.LogLevel, "text"))
 	if err != nil {
 		d.tell("credential", unwell(err, "check PAIRSYNC_CLIENT_SECRET or PAIRSYNC_CLIENT_CERTIFICATE_FILE"))
 	} else {

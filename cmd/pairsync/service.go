@@ -39,6 +39,9 @@ type service struct {
 	progress func(line string)
 
 	states *model.ClientStates
+	sealer *model.Sealer
+	// callbacks answer browsers that come back from Microsoft, once the console is there; nil when it is not in this process.
+	callbacks map[string]*gate
 	// graph is nil when no role of this process talks to Graph.
 	graph  *graph.Client
 	store  *late[*model.Store]
@@ -60,16 +63,21 @@ func newService(cfg config.Config, chosen roles, build ops.Build, log *slog.Logg
 	if s.states, err = model.NewClientStates(cfg.SecretKeys.Reveal()); err != nil {
 		return nil, fmt.Errorf("using the secret keys: %w", err)
 	}
-	if chosen.have(roleWorkers, roleRenewer) {
-		if s.graph, err = newGraph(cfg, build, registry, log); err != nil {
+	if s.sealer, err = model.NewSealer(cfg.SecretKeys.Reveal()); err != nil {
+		return nil, fmt.Errorf("using the secret keys: %w", err)
+	}
+	if chosen.have(roleWorkers, roleRenewer, roleConsole) {
+		if s.graph, err = newGraph(cfg, build, &signIns{s.store, s.sealer}, registry, log); err != nil {
 			return nil, misused("the application's credential cannot be used: %s", err)
 		}
 	}
 	return s, nil
 }
 
-func newGraph(cfg config.Config, build ops.Build, reg prometheus.Registerer, log *slog.Logger) (*graph.Client, error) {
+// newGraph makes the client of Graph. kept are people's own sign-ins; nil when nothing is done in their name.
+func newGraph(cfg config.Config, build ops.Build, kept graph.Delegated, reg prometheus.Registerer, log *slog.Logger) (*graph.Client, error) {
 	return graph.New(graph.Config{
+		Delegated:             kept,
 		URL:                   cfg.GraphURL.String(),
 		AuthorityURL:          cfg.AuthorityURL.String(),
 		ClientID:              cfg.ClientID,

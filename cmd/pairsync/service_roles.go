@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 
 	"pairsync/console"
+	"pairsync/internal/probe"
 	"pairsync/internal/queue"
 	"pairsync/model"
 	"pairsync/subscriptions"
@@ -60,8 +62,13 @@ func (s *service) startRenewer(ctx context.Context) {
 // startConsole answers 503 until the database is there. The feed is started after the server, so it ends first: it ends
 // the streams, without which the server could not shut down.
 func (s *service) startConsole(ctx context.Context) {
-	gate := newGate()
-	s.doors.console.server.Handler = gate
+	open := newGate()
+	callbacks := map[string]*gate{}
+	for _, path := range console.CallbackPaths() {
+		callbacks[path] = newGate()
+	}
+	s.callbacks = callbacks
+	s.doors.console.server.Handler = open
 	s.parts.start(ctx, "console server", doorGrace, s.doors.console.run(doorGrace))
 	s.role(ctx, roleConsole, shortGrace, func(ctx context.Context, begun func()) error {
 		store, err := s.store.wait(ctx)
@@ -72,11 +79,17 @@ func (s *service) startConsole(ctx context.Context) {
 		for _, t := range s.cfg.APITokens {
 			tokens = append(tokens, console.Token{Name: t.Name, Tenant: t.Tenant, Secret: t.Token.Reveal()})
 		}
-		c, err := console.New(console.Config{Tokens: tokens}, console.Deps{Store: store, Log: s.named("console"), Registerer: s.registry})
+		c, err := console.New(console.Config{Tokens: tokens, PublicURL: s.cfg.PublicURL}, console.Deps{
+			Store: store, Sealer: s.sealer, Calendars: s.graph, Directory: s.graph, SignIn: s.graph, Door: s.tryDoor,
+			Log: s.named("console"), Registerer: s.registry,
+		})
 		if err != nil {
 			return err
 		}
-		gate.open(c)
+		open.open(c)
+		for path, h := range c.Callbacks() {
+			callbacks[path].open(h)
+		}
 		begun()
 		return c.Run(ctx)
 	})
@@ -95,7 +108,7 @@ func (s *service) startWebhook(ctx context.Context) error {
 		begun()
 		return p.Run(ctx)
 	})
-	handler, err := webhook.New(webhook.Config{}, webhook.Deps{
+	handler, err := webhook.New(webhook.Config{Extra: s.extra()}, webhook.Deps{
 		Publisher: publisher, ClientStates: s.states, Log: s.named("webhook"), Registerer: s.registry,
 	})
 	if err != nil {
@@ -103,6 +116,29 @@ func (s *service) startWebhook(ctx context.Context) error {
 	}
 	s.doors.webhook.server.Handler = handler
 	s.parts.start(ctx, "webhook server", doorGrace, s.doors.webhook.run(doorGrace))
+	return nil
+}
+
+// extra are the paths of the public server that aren't Graph's: browsers come back there from Microsoft. Without a console in
+// this process they are sent on to it.
+func (s *service) extra() map[string]http.Handler {
+	if s.callbacks == nil {
+		return console.RedirectCallbacks(s.cfg.ConsoleURL)
+	}
+	extra := make(map[string]http.Handler, len(s.callbacks))
+	for path, g := range s.callbacks {
+		extra[path] = g
+	}
+	return extra
+}
+
+// tryDoor tries the way from outside to our own webhook server, for both kinds of notification.
+func (s *service) tryDoor(ctx context.Context) error {
+	for _, path := range []string{webhook.NotificationsPath, webhook.LifecyclePath} {
+		if err := (probe.Prober{}).Handshake(ctx, s.cfg.PublicURL.JoinPath(path)); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
