@@ -78,13 +78,7 @@ func (s *Store) try(ctx context.Context, tx pgx.Tx, session *Session) error {
 	if r.Kind == RequestCancel {
 		return nil
 	}
-	wish := session.wish()
-	if r.Kind == RequestChange && !r.Times {
-		wish.StartsAt, wish.EndsAt = time.Time{}, time.Time{}
-	}
-	if r.Kind == RequestChange && !r.People {
-		wish.People = nil
-	}
+	wish := r.attempt(*session)
 	if slices.ContainsFunc(r.Tried, wish.equal) {
 		return nil
 	}
@@ -102,6 +96,18 @@ func (s *Store) try(ctx context.Context, tx pgx.Tx, session *Session) error {
 		return fmt.Errorf("writing the session: %w", err)
 	}
 	return nil
+}
+
+// attempt is what carrying out the request makes of the event of a session.
+func (r Request) attempt(s Session) Wish {
+	w := Wish{StartsAt: s.StartsAt, EndsAt: s.EndsAt, People: s.people()}
+	if r.Kind == RequestChange && !r.Times {
+		w.StartsAt, w.EndsAt = time.Time{}, time.Time{}
+	}
+	if r.Kind == RequestChange && !r.People {
+		w.People = nil
+	}
+	return w
 }
 
 func (w Wish) equal(other Wish) bool {

@@ -252,8 +252,9 @@ func (d *difference) times() (moved bool) {
 		}
 	case wished && d.own():
 		// An earlier wish, on its way to being overwritten.
-	case wished && d.confirmed:
-		d.request.Times = false // It was written, and this is what Outlook made of it.
+	case wished && d.confirmed && (d.request.Kind != RequestBook || o.LastModifiedAt.After(d.request.RequestedAt)):
+		// It was written, and this is what Outlook made of it. An event that an earlier attempt has booked may be older.
+		d.request.Times = false
 		d.reschedule()
 	case !moved || d.written && !d.confirmed:
 		// Nobody moved it in Outlook.

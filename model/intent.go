@@ -120,9 +120,6 @@ func (s Session) people() []string {
 	return people
 }
 
-// wish is what a write of the session as it is now makes of its event.
-func (s Session) wish() Wish { return Wish{StartsAt: s.StartsAt, EndsAt: s.EndsAt, People: s.people()} }
-
 func (w Wish) times(starts, ends time.Time) bool {
 	return !w.StartsAt.IsZero() && w.StartsAt.Equal(starts) && w.EndsAt.Equal(ends)
 }

@@ -59,12 +59,9 @@ func TestLinkAgain(t *testing.T) {
 		"attendees in another order":    {func(l *model.SessionRequest) { l.Attendees = []string{"p-3", "p-2", "p-3"} }, nil},
 		"other words":                   {func(l *model.SessionRequest) { l.Title, l.TimeZone = "Coaching", "Europe/Paris" }, nil},
 		"the time that Outlook made it": {func(l *model.SessionRequest) { l.StartsAt, l.EndsAt = tomorrow(14), tomorrow(15) }, nil},
-		"another time":                  {func(l *model.SessionRequest) { l.StartsAt, l.EndsAt = tomorrow(16), tomorrow(17) }, []string{"starts_at", "ends_at"}},
-		"another length":                {func(l *model.SessionRequest) { l.EndsAt = tomorrow(11) }, []string{"ends_at"}},
-		"other people":                  {func(l *model.SessionRequest) { l.Attendees = []string{"p-2"} }, []string{"attendees"}},
-		"another organizer":             {func(l *model.SessionRequest) { l.Organizer, l.Attendees = "p-3", []string{"p-2", "p-1"} }, []string{"organizer", "attendees"}},
+		"another organizer":             {func(l *model.SessionRequest) { l.Organizer, l.Attendees = "p-3", []string{"p-2", "p-1"} }, []string{"organizer"}},
 		"another event":                 {func(l *model.SessionRequest) { l.EventID = "AAk-other" }, []string{"outlook.event_id"}},
-		"no event any more":             {func(l *model.SessionRequest) { l.EventID = "" }, []string{"outlook.event_id"}},
+		"no event any more":             {func(l *model.SessionRequest) { l.EventID = "" }, nil},
 		"another kind of meeting":       {func(l *model.SessionRequest) { l.OnlineMeeting = "none" }, []string{"online_meeting"}},
 	}
 	for name, tt := range tests {
@@ -170,7 +167,9 @@ func TestSessions(t *testing.T) {
 		"a": func(*model.SessionRequest) {},
 		"b": func(l *model.SessionRequest) { l.Organizer, l.Attendees = "p-3", nil },
 		"c": func(l *model.SessionRequest) { l.StartsAt, l.EndsAt = tomorrow(11), tomorrow(12) },
-		"d": func(l *model.SessionRequest) { l.StartsAt, l.EndsAt, l.Attendees = tomorrow(7), tomorrow(8), []string{"p-3"} },
+		"d": func(l *model.SessionRequest) {
+			l.StartsAt, l.EndsAt, l.Attendees = tomorrow(7), tomorrow(8), []string{"p-3"}
+		},
 		"e": func(l *model.SessionRequest) { l.Tenant = "u" },
 	} {
 		l := linkOf(id)
