@@ -30,4 +30,6 @@ type Delivery struct {
 	// Attempts is how often it was tried, and FirstTriedAt when first; zero when never.
 	Attempts     int
 	FirstTriedAt time.Time
+	// PausedSince is since when the receiver is left alone, and this change the one with which it is tried; zero when it isn't.
+	PausedSince time.Time
 }

@@ -55,10 +55,18 @@ func (s *Store) CallbackSecrets(ctx context.Context, tenant string) ([][]byte, e
 }
 
 // ClaimCallbacks claims up to limit changes that are due at their tenants' receivers, in commit order, so that nobody else
-// gets them for the length of the lease. Of each session only the oldest change that was not received is handed out. A claim
-// ends with CallbackDone or CallbackFailed; when neither comes, the change is due again after the lease.
-func (s *Store) ClaimCallbacks(ctx context.Context, limit int, lease time.Duration) ([]Delivery, error) {
-	rows, err := s.q.ClaimCallbacks(ctx, s.pool, dbsql.ClaimCallbacksParams{Count: page(limit), Lease: lease})
+// gets them for the length of the lease. Of each session only the oldest change that was not received is handed out; of each
+// tenant perTenant at most, of one whose callbacks are paused one, and none of those in except. A claim ends with CallbackDone
+// or CallbackFailed; when neither comes, the change is due again after the lease.
+func (s *Store) ClaimCallbacks(
+	ctx context.Context, limit, perTenant int, lease time.Duration, except []string,
+) ([]Delivery, error) {
+	if except == nil {
+		except = []string{}
+	}
+	rows, err := s.q.ClaimCallbacks(ctx, s.pool, dbsql.ClaimCallbacksParams{
+		Count: page(limit), PerTenant: page(perTenant), Lease: lease, Busy: except,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("claiming callbacks: %w", err)
 	}
@@ -66,7 +74,7 @@ func (s *Store) ClaimCallbacks(ctx context.Context, limit int, lease time.Durati
 	for _, row := range rows {
 		d := Delivery{
 			Tenant: row.Change.Tenant, URL: row.CallbackUrl, Secrets: row.Secrets, Change: changeOf(row.Change),
-			Attempts: int(row.Attempts),
+			Attempts: int(row.Attempts), PausedSince: value(row.PausedSince),
 		}
 		if d.Attempts > 0 {
 			d.FirstTriedAt = value(row.FirstTriedAt)
@@ -76,7 +84,7 @@ func (s *Store) ClaimCallbacks(ctx context.Context, limit int, lease time.Durati
 	return deliveries, nil
 }
 
-// NextCallbackDue returns when the next change is due at a receiver; false when none waits.
+// NextCallbackDue returns when the next change that is not due yet will be; false when none waits.
 func (s *Store) NextCallbackDue(ctx context.Context) (time.Time, bool, error) {
 	at, err := s.q.NextCallbackDue(ctx, s.pool)
 	return next(at, err, "looking for the next callback")
@@ -100,6 +108,16 @@ func (s *Store) CallbackDone(ctx context.Context, cursor int64) error {
 		return fmt.Errorf("taking a callback out of the queue: %w", err)
 	}
 	return nil
+}
+
+// ExpireCallbacks takes changes out of the queue that were tried in vain for as long as age, or that waited as long for a
+// receiver that has been paused for as long, and says how many. They stay in the feed.
+func (s *Store) ExpireCallbacks(ctx context.Context, age time.Duration) (int, error) {
+	n, err := s.q.ExpireCallbacks(ctx, s.pool, age)
+	if err != nil {
+		return 0, fmt.Errorf("giving up callbacks: %w", err)
+	}
+	return int(n), nil
 }
 
 // CallbackFailed notes that a change was not received, and when it is tried again. The later changes of its session wait.

@@ -16,6 +16,10 @@ type Figures struct {
 	OutboxPending  int
 	// OutboxOldest is when the oldest change that is not published was committed; nil when there is none.
 	OutboxOldest *time.Time
+	// CallbacksPending is how many changes wait to be received by their tenants' receivers.
+	CallbacksPending int
+	// CallbacksOldest is when the oldest of them was committed; nil when there is none.
+	CallbacksOldest *time.Time
 }
 
 // Figures counts what the gauges show. An active subscription whose time has run out counts as expired.
@@ -51,6 +55,9 @@ func (s *Store) Figures(ctx context.Context) (Figures, error) {
 	if err := s.outboxFigures(ctx, &f); err != nil {
 		return Figures{}, err
 	}
+	if err := s.callbackFigures(ctx, &f); err != nil {
+		return Figures{}, err
+	}
 	return f, nil
 }
 
@@ -68,5 +75,22 @@ func (s *Store) outboxFigures(ctx context.Context, f *Figures) error {
 		return fmt.Errorf("looking for the oldest in the outbox: %w", err)
 	}
 	f.OutboxOldest = &oldest
+	return nil
+}
+
+func (s *Store) callbackFigures(ctx context.Context, f *Figures) error {
+	pending, err := s.q.CountCallbacks(ctx, s.pool)
+	if err != nil {
+		return fmt.Errorf("counting callbacks: %w", err)
+	}
+	f.CallbacksPending = int(pending)
+	oldest, err := s.q.CallbackOldest(ctx, s.pool)
+	switch {
+	case isNoRows(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("looking for the oldest callback: %w", err)
+	}
+	f.CallbacksOldest = &oldest
 	return nil
 }

@@ -23,6 +23,8 @@ const (
 	ChannelCallbacks = "pairsync_callbacks"
 	// ChannelMails speaks when there is a letter to send.
 	ChannelMails = "pairsync_mails"
+	// ChannelTenants speaks when a tenant was written.
+	ChannelTenants = "pairsync_tenants"
 	// ChannelSubscriptions speaks when subscriptions have become due before their time.
 	ChannelSubscriptions = "pairsync_subscriptions"
 )

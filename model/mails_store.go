@@ -34,11 +34,11 @@ func (s *Store) ForecastExpiry(
 	return true, nil
 }
 
-// ClaimMail claims up to limit letters that are due, so that nobody else gets them for the length of the lease. Whoever has
-// one writes it, asks MailSending, sends it only if that says so, and ends with MailSent, MailFailed or MailDropped. A
+// ClaimMail claims up to limit letters that are due and at least as old as gather, in which time they take more news, so that
+// nobody else gets them for the length of the lease. Whoever has one writes it, asks MailSending, sends it only if that says so, and ends with MailSent, MailFailed or MailDropped. A
 // letter older than a week is not sent.
-func (s *Store) ClaimMail(ctx context.Context, limit int, lease time.Duration) ([]Mail, error) {
-	rows, err := s.q.ClaimMails(ctx, s.pool, dbsql.ClaimMailsParams{Count: page(limit), Lease: lease})
+func (s *Store) ClaimMail(ctx context.Context, limit int, gather, lease time.Duration) ([]Mail, error) {
+	rows, err := s.q.ClaimMails(ctx, s.pool, dbsql.ClaimMailsParams{Count: page(limit), Gather: gather, Lease: lease})
 	if err != nil {
 		return nil, fmt.Errorf("claiming letters: %w", err)
 	}
@@ -74,9 +74,9 @@ func (s *Store) ClaimMail(ctx context.Context, limit int, lease time.Duration) (
 	return mails, nil
 }
 
-// NextMailDue returns when the next letter is due; false when none waits.
-func (s *Store) NextMailDue(ctx context.Context) (time.Time, bool, error) {
-	at, err := s.q.NextMailDue(ctx, s.pool)
+// NextMailDue returns when ClaimMail with the same gather will have a letter; false when none waits.
+func (s *Store) NextMailDue(ctx context.Context, gather time.Duration) (time.Time, bool, error) {
+	at, err := s.q.NextMailDue(ctx, s.pool, gather)
 	return next(at, err, "looking for the next letter")
 }
 

@@ -44,6 +44,9 @@ func (s *Store) PutTenant(ctx context.Context, t Tenant) (saved Tenant, created 
 				return err
 			}
 		}
+		if err := s.q.NotifyTenants(ctx, tx); err != nil {
+			return fmt.Errorf("notifying: %w", err)
+		}
 		saved, err = s.tenant(ctx, tx, t.ID)
 		return err
 	})

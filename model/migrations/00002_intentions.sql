@@ -71,6 +71,7 @@ CREATE TABLE callback_queue (
 
 CREATE INDEX callback_queue_session ON callback_queue (tenant, session, cursor);
 CREATE INDEX callback_queue_due ON callback_queue (due_at);
+CREATE INDEX callback_queue_tenant_due ON callback_queue (tenant, due_at, cursor);
 
 -- Each is used once, and deleted by it.
 CREATE TABLE grants (

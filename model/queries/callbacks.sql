@@ -14,37 +14,63 @@ SELECT sealed FROM callback_secrets
 WHERE tenant = @tenant AND COALESCE(expires_at > now(), true)
 ORDER BY id DESC;
 
--- Only the first change of each session is claimed.
+-- Only the first change of each session is claimed, so many of each tenant and one where the receiver is left alone: there it
+-- is another one each time, so that a change which the receiver doesn't want hides no recovery.
 -- name: ClaimCallbacks :many
-WITH due AS (
-    SELECT q.cursor FROM callback_queue q
-    WHERE q.due_at <= now() AND COALESCE(q.claimed_until <= now(), true) AND NOT EXISTS (
-        SELECT 1 FROM callback_queue e WHERE e.tenant = q.tenant AND e.session = q.session AND e.cursor < q.cursor
-    )
-    ORDER BY q.due_at, q.cursor
+WITH steady AS (
+    SELECT q.cursor FROM tenants t CROSS JOIN LATERAL (
+        SELECT h.cursor FROM callback_queue h
+        WHERE h.tenant = t.id AND h.due_at <= now() AND COALESCE(h.claimed_until <= now(), true) AND NOT EXISTS (
+            SELECT 1 FROM callback_queue e WHERE e.tenant = h.tenant AND e.session = h.session AND e.cursor < h.cursor
+        )
+        ORDER BY h.due_at, h.cursor
+        LIMIT @per_tenant
+        FOR NO KEY UPDATE SKIP LOCKED
+    ) q
+    WHERE t.callback_url <> '' AND t.callback_paused_until IS NULL AND t.id <> ALL (@busy::text[])
     LIMIT @count
-    FOR NO KEY UPDATE OF q SKIP LOCKED
+), probing AS (
+    SELECT q.cursor FROM tenants t CROSS JOIN LATERAL (
+        SELECT h.cursor FROM callback_queue h
+        WHERE h.tenant = t.id AND h.due_at <= now() AND COALESCE(h.claimed_until <= now(), true) AND NOT EXISTS (
+            SELECT 1 FROM callback_queue e WHERE e.tenant = h.tenant AND e.session = h.session AND e.cursor < h.cursor
+        )
+        ORDER BY h.attempts, h.cursor
+        LIMIT 1
+        FOR NO KEY UPDATE SKIP LOCKED
+    ) q
+    WHERE t.callback_url <> '' AND t.callback_paused_until <= now() AND t.id <> ALL (@busy::text[])
+    LIMIT @count
 ), claimed AS (
     UPDATE callback_queue q SET claimed_until = now() + @lease::interval, first_tried_at = COALESCE(q.first_tried_at, now())
-    FROM due d WHERE q.cursor = d.cursor
+    FROM (SELECT s.cursor FROM steady s UNION ALL SELECT p.cursor FROM probing p) d WHERE q.cursor = d.cursor
     RETURNING q.cursor, q.attempts, q.first_tried_at
 )
 SELECT sqlc.embed(c), x.attempts, x.first_tried_at, t.callback_url, (
     SELECT COALESCE(array_agg(k.sealed ORDER BY k.id DESC), '{}') FROM callback_secrets k
     WHERE k.tenant = c.tenant AND COALESCE(k.expires_at > now(), true)
-)::bytea[] AS secrets
+)::bytea[] AS secrets, i.opened_at AS paused_since
 FROM claimed x
 JOIN changes c ON c.cursor = x.cursor
 JOIN tenants t ON t.id = c.tenant
+LEFT JOIN incidents i ON i.tenant = t.id AND i.scope = 'callback' AND i.closed_at IS NULL AND t.callback_paused_until IS NOT NULL
 ORDER BY c.cursor;
 
+-- What is due already is claimed, or its tenant has its share: the end of a claim is looked for by the clock.
 -- name: NextCallbackDue :one
-SELECT GREATEST(q.due_at, q.claimed_until)::timestamptz AS at FROM callback_queue q
-WHERE NOT EXISTS (
-    SELECT 1 FROM callback_queue e WHERE e.tenant = q.tenant AND e.session = q.session AND e.cursor < q.cursor
-)
-ORDER BY 1
-LIMIT 1;
+SELECT due_at FROM callback_queue WHERE due_at > now() ORDER BY due_at LIMIT 1;
+
+-- What was tried in vain for so long, and what waited that long for a receiver that is left alone.
+-- name: ExpireCallbacks :execrows
+DELETE FROM callback_queue q
+WHERE COALESCE(q.claimed_until <= now(), true) AND (
+    q.attempts > 0 AND q.first_tried_at < now() - @age::interval
+    OR EXISTS (
+        SELECT 1 FROM incidents i JOIN changes c ON c.cursor = q.cursor
+        WHERE i.tenant = q.tenant AND i.scope = 'callback' AND i.closed_at IS NULL AND i.opened_at < now() - @age::interval
+            AND c.applied_at < now() - @age::interval
+    )
+);
 
 -- name: CallbackDone :exec
 DELETE FROM callback_queue WHERE cursor = @cursor;

@@ -16,3 +16,9 @@ SELECT count(*) FROM outbox;
 
 -- name: OutboxOldest :one
 SELECT c.applied_at FROM outbox o JOIN changes c ON c.cursor = o.cursor ORDER BY o.cursor LIMIT 1;
+
+-- name: CountCallbacks :one
+SELECT count(*) FROM callback_queue;
+
+-- name: CallbackOldest :one
+SELECT c.applied_at FROM callback_queue q JOIN changes c ON c.cursor = q.cursor ORDER BY q.cursor LIMIT 1;

@@ -56,6 +56,7 @@ ON CONFLICT (tenant, subject, expires_at, days) WHERE kind = 'expiry' DO NOTHING
 WITH due AS (
     SELECT m.id FROM mails m
     WHERE m.status = 'queued' AND m.due_at <= now() AND m.created_at > now() - interval '7 days'
+        AND m.created_at <= now() - @gather::interval
         AND COALESCE(m.claimed_until <= now(), true)
     ORDER BY m.due_at
     LIMIT @count
@@ -76,7 +77,7 @@ WHERE i.opened_mail = ANY (@mails::bigint[]) OR i.recovered_mail = ANY (@mails::
 ORDER BY i.id;
 
 -- name: NextMailDue :one
-SELECT GREATEST(due_at, claimed_until)::timestamptz AS at FROM mails
+SELECT GREATEST(due_at, claimed_until, created_at + @gather::interval)::timestamptz AS at FROM mails
 WHERE status = 'queued' AND created_at > now() - interval '7 days'
 ORDER BY 1
 LIMIT 1;

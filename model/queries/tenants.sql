@@ -7,6 +7,9 @@ ON CONFLICT (id) DO UPDATE SET
     policy_cancel = excluded.policy_cancel, updated_at = now()
 RETURNING (xmax = 0)::boolean AS created;
 
+-- name: NotifyTenants :exec
+SELECT pg_notify('pairsync_tenants', '');
+
 -- name: LockTenant :one
 SELECT status, status_reason, callback_url, callback_paused_until, callback_reason FROM tenants WHERE id = @id FOR NO KEY UPDATE;
 

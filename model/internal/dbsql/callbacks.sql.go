@@ -86,32 +86,51 @@ func (q *Queries) CallbackSecrets(ctx context.Context, db DBTX, tenant string) (
 }
 
 const claimCallbacks = `-- name: ClaimCallbacks :many
-WITH due AS (
-    SELECT q.cursor FROM callback_queue q
-    WHERE q.due_at <= now() AND COALESCE(q.claimed_until <= now(), true) AND NOT EXISTS (
-        SELECT 1 FROM callback_queue e WHERE e.tenant = q.tenant AND e.session = q.session AND e.cursor < q.cursor
-    )
-    ORDER BY q.due_at, q.cursor
-    LIMIT $1
-    FOR NO KEY UPDATE OF q SKIP LOCKED
+WITH steady AS (
+    SELECT q.cursor FROM tenants t CROSS JOIN LATERAL (
+        SELECT h.cursor FROM callback_queue h
+        WHERE h.tenant = t.id AND h.due_at <= now() AND COALESCE(h.claimed_until <= now(), true) AND NOT EXISTS (
+            SELECT 1 FROM callback_queue e WHERE e.tenant = h.tenant AND e.session = h.session AND e.cursor < h.cursor
+        )
+        ORDER BY h.due_at, h.cursor
+        LIMIT $1
+        FOR NO KEY UPDATE SKIP LOCKED
+    ) q
+    WHERE t.callback_url <> '' AND t.callback_paused_until IS NULL AND t.id <> ALL ($2::text[])
+    LIMIT $3
+), probing AS (
+    SELECT q.cursor FROM tenants t CROSS JOIN LATERAL (
+        SELECT h.cursor FROM callback_queue h
+        WHERE h.tenant = t.id AND h.due_at <= now() AND COALESCE(h.claimed_until <= now(), true) AND NOT EXISTS (
+            SELECT 1 FROM callback_queue e WHERE e.tenant = h.tenant AND e.session = h.session AND e.cursor < h.cursor
+        )
+        ORDER BY h.attempts, h.cursor
+        LIMIT 1
+        FOR NO KEY UPDATE SKIP LOCKED
+    ) q
+    WHERE t.callback_url <> '' AND t.callback_paused_until <= now() AND t.id <> ALL ($2::text[])
+    LIMIT $3
 ), claimed AS (
-    UPDATE callback_queue q SET claimed_until = now() + $2::interval, first_tried_at = COALESCE(q.first_tried_at, now())
-    FROM due d WHERE q.cursor = d.cursor
+    UPDATE callback_queue q SET claimed_until = now() + $4::interval, first_tried_at = COALESCE(q.first_tried_at, now())
+    FROM (SELECT s.cursor FROM steady s UNION ALL SELECT p.cursor FROM probing p) d WHERE q.cursor = d.cursor
     RETURNING q.cursor, q.attempts, q.first_tried_at
 )
 SELECT c.cursor, c.id, c.tenant, c.session, c.version, c.kind, c.source, c.cause, c.before, c.after, c.participant, c.occurred_at, c.received_at, c.applied_at, c.applied, x.attempts, x.first_tried_at, t.callback_url, (
     SELECT COALESCE(array_agg(k.sealed ORDER BY k.id DESC), '{}') FROM callback_secrets k
     WHERE k.tenant = c.tenant AND COALESCE(k.expires_at > now(), true)
-)::bytea[] AS secrets
+)::bytea[] AS secrets, i.opened_at AS paused_since
 FROM claimed x
 JOIN changes c ON c.cursor = x.cursor
 JOIN tenants t ON t.id = c.tenant
+LEFT JOIN incidents i ON i.tenant = t.id AND i.scope = 'callback' AND i.closed_at IS NULL AND t.callback_paused_until IS NOT NULL
 ORDER BY c.cursor
 `
 
 type ClaimCallbacksParams struct {
-	Count int32
-	Lease time.Duration
+	PerTenant int32
+	Busy      []string
+	Count     int32
+	Lease     time.Duration
 }
 
 type ClaimCallbacksRow struct {
@@ -120,11 +139,18 @@ type ClaimCallbacksRow struct {
 	FirstTriedAt *time.Time
 	CallbackUrl  string
 	Secrets      [][]byte
+	PausedSince  *time.Time
 }
 
-// Only the first change of each session is claimed.
+// Only the first change of each session is claimed, so many of each tenant and one where the receiver is left alone: there it
+// is another one each time, so that a change which the receiver doesn't want hides no recovery.
 func (q *Queries) ClaimCallbacks(ctx context.Context, db DBTX, arg ClaimCallbacksParams) ([]ClaimCallbacksRow, error) {
-	rows, err := db.Query(ctx, claimCallbacks, arg.Count, arg.Lease)
+	rows, err := db.Query(ctx, claimCallbacks,
+		arg.PerTenant,
+		arg.Busy,
+		arg.Count,
+		arg.Lease,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -152,6 +178,7 @@ func (q *Queries) ClaimCallbacks(ctx context.Context, db DBTX, arg ClaimCallback
 			&i.FirstTriedAt,
 			&i.CallbackUrl,
 			&i.Secrets,
+			&i.PausedSince,
 		); err != nil {
 			return nil, err
 		}
@@ -187,6 +214,27 @@ func (q *Queries) ExpireCallbackSecrets(ctx context.Context, db DBTX, arg Expire
 	return err
 }
 
+const expireCallbacks = `-- name: ExpireCallbacks :execrows
+DELETE FROM callback_queue q
+WHERE COALESCE(q.claimed_until <= now(), true) AND (
+    q.attempts > 0 AND q.first_tried_at < now() - $1::interval
+    OR EXISTS (
+        SELECT 1 FROM incidents i JOIN changes c ON c.cursor = q.cursor
+        WHERE i.tenant = q.tenant AND i.scope = 'callback' AND i.closed_at IS NULL AND i.opened_at < now() - $1::interval
+            AND c.applied_at < now() - $1::interval
+    )
+)
+`
+
+// What was tried in vain for so long, and what waited that long for a receiver that is left alone.
+func (q *Queries) ExpireCallbacks(ctx context.Context, db DBTX, age time.Duration) (int64, error) {
+	result, err := db.Exec(ctx, expireCallbacks, age)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const forgetCallbackSecrets = `-- name: ForgetCallbackSecrets :exec
 DELETE FROM callback_secrets WHERE tenant = $1 AND expires_at <= now()
 `
@@ -206,19 +254,15 @@ func (q *Queries) HastenCallbacks(ctx context.Context, db DBTX, tenant string) e
 }
 
 const nextCallbackDue = `-- name: NextCallbackDue :one
-SELECT GREATEST(q.due_at, q.claimed_until)::timestamptz AS at FROM callback_queue q
-WHERE NOT EXISTS (
-    SELECT 1 FROM callback_queue e WHERE e.tenant = q.tenant AND e.session = q.session AND e.cursor < q.cursor
-)
-ORDER BY 1
-LIMIT 1
+SELECT due_at FROM callback_queue WHERE due_at > now() ORDER BY due_at LIMIT 1
 `
 
+// What is due already is claimed, or its tenant has its share: the end of a claim is looked for by the clock.
 func (q *Queries) NextCallbackDue(ctx context.Context, db DBTX) (time.Time, error) {
 	row := db.QueryRow(ctx, nextCallbackDue)
-	var at time.Time
-	err := row.Scan(&at)
-	return at, err
+	var due_at time.Time
+	err := row.Scan(&due_at)
+	return due_at, err
 }
 
 const notifyCallbacks = `-- name: NotifyCallbacks :exec

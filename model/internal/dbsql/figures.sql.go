@@ -10,6 +10,28 @@ import (
 	"time"
 )
 
+const callbackOldest = `-- name: CallbackOldest :one
+SELECT c.applied_at FROM callback_queue q JOIN changes c ON c.cursor = q.cursor ORDER BY q.cursor LIMIT 1
+`
+
+func (q *Queries) CallbackOldest(ctx context.Context, db DBTX) (time.Time, error) {
+	row := db.QueryRow(ctx, callbackOldest)
+	var applied_at time.Time
+	err := row.Scan(&applied_at)
+	return applied_at, err
+}
+
+const countCallbacks = `-- name: CountCallbacks :one
+SELECT count(*) FROM callback_queue
+`
+
+func (q *Queries) CountCallbacks(ctx context.Context, db DBTX) (int64, error) {
+	row := db.QueryRow(ctx, countCallbacks)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const countMailboxes = `-- name: CountMailboxes :many
 SELECT mailbox_status, count(*) FROM participants GROUP BY mailbox_status
 `

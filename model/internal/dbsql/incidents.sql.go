@@ -14,12 +14,13 @@ const claimMails = `-- name: ClaimMails :many
 WITH due AS (
     SELECT m.id FROM mails m
     WHERE m.status = 'queued' AND m.due_at <= now() AND m.created_at > now() - interval '7 days'
+        AND m.created_at <= now() - $1::interval
         AND COALESCE(m.claimed_until <= now(), true)
     ORDER BY m.due_at
-    LIMIT $1
+    LIMIT $2
     FOR NO KEY UPDATE SKIP LOCKED
 ), claimed AS (
-    UPDATE mails m SET claimed_until = now() + $2::interval
+    UPDATE mails m SET claimed_until = now() + $3::interval
     FROM due d WHERE m.id = d.id
     RETURNING m.id
 )
@@ -30,8 +31,9 @@ ORDER BY m.id
 `
 
 type ClaimMailsParams struct {
-	Count int32
-	Lease time.Duration
+	Gather time.Duration
+	Count  int32
+	Lease  time.Duration
 }
 
 type ClaimMailsRow struct {
@@ -42,7 +44,7 @@ type ClaimMailsRow struct {
 
 // What is older than a week tells nobody anything.
 func (q *Queries) ClaimMails(ctx context.Context, db DBTX, arg ClaimMailsParams) ([]ClaimMailsRow, error) {
-	rows, err := db.Query(ctx, claimMails, arg.Count, arg.Lease)
+	rows, err := db.Query(ctx, claimMails, arg.Gather, arg.Count, arg.Lease)
 	if err != nil {
 		return nil, err
 	}
@@ -374,14 +376,14 @@ func (q *Queries) MailSent(ctx context.Context, db DBTX, id int64) error {
 }
 
 const nextMailDue = `-- name: NextMailDue :one
-SELECT GREATEST(due_at, claimed_until)::timestamptz AS at FROM mails
+SELECT GREATEST(due_at, claimed_until, created_at + $1::interval)::timestamptz AS at FROM mails
 WHERE status = 'queued' AND created_at > now() - interval '7 days'
 ORDER BY 1
 LIMIT 1
 `
 
-func (q *Queries) NextMailDue(ctx context.Context, db DBTX) (time.Time, error) {
-	row := db.QueryRow(ctx, nextMailDue)
+func (q *Queries) NextMailDue(ctx context.Context, db DBTX, gather time.Duration) (time.Time, error) {
+	row := db.QueryRow(ctx, nextMailDue, gather)
 	var at time.Time
 	err := row.Scan(&at)
 	return at, err

@@ -240,6 +240,15 @@ func (q *Queries) LockTenant(ctx context.Context, db DBTX, id string) (LockTenan
 	return i, err
 }
 
+const notifyTenants = `-- name: NotifyTenants :exec
+SELECT pg_notify('pairsync_tenants', '')
+`
+
+func (q *Queries) NotifyTenants(ctx context.Context, db DBTX) error {
+	_, err := db.Exec(ctx, notifyTenants)
+	return err
+}
+
 const participantOfMailbox = `-- name: ParticipantOfMailbox :one
 SELECT id FROM participants
 WHERE tenant = $1 AND (mailbox_id = lower($2::text) AND mailbox_id <> '' OR lower(email) = lower($2::text))
