@@ -222,13 +222,15 @@ func (h *house) subscribe(u simulator.User) graph.Subscription {
 // run starts the workers; they end with the test, or when stop is called.
 func (h *house) run() (stop func()) {
 	h.t.Helper()
-	w, err := workers.New(h.workers, workers.Deps{
-		Store: h.store, Graph: h.client, Broker: h.broker, Log: h.logs.logger(), Registerer: h.registry,
-	})
+	w, err := workers.New(h.workers, h.deps())
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	return testbed.Run(h.t, "the workers", w.Run)
+}
+
+func (h *house) deps() workers.Deps {
+	return workers.Deps{Store: h.store, Graph: h.client, Broker: h.broker, Log: h.logs.logger(), Registerer: h.registry}
 }
 
 // nextHour is an hour that no other meeting of the house has.
