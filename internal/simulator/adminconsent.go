@@ -50,7 +50,8 @@ func (s *Simulator) serveAdminConsent(w http.ResponseWriter, r *http.Request) {
 			// It says that the admin consented although it is an error: who reads only that is wrong.
 			e := &loginError{number: 65004, message: "The resource owner or authorization server denied the request."}
 			return in.withState(params{
-				{"admin_consent", "True"}, {"error", "consent_required"},
+				{"admin_consent", "True"},
+				{"error", "consent_required"},
 				{"error_description", e.description(newGUID(), newGUID(), time.Now())},
 			})
 		})

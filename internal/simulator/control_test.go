@@ -205,7 +205,7 @@ func TestFeedTellsOfChanges(t *testing.T) {
 func TestPage(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t, Config{})
-	for path, kind := range map[string]string{"/": "text/html", "/page/app.js": "text/javascript", "/page/app.css": "text/css"} {
+	for path, kind := range map[string]string{"/": "text/html", "/page/app.js": "text/javascript", "/page/connection.js": "text/javascript", "/page/app.css": "text/css"} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, o.url+path, http.NoBody)
 		if err != nil {
 			t.Fatal(err)

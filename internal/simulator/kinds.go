@@ -3,6 +3,7 @@ package simulator
 import (
 	"net/http"
 	"slices"
+	"strings"
 )
 
 // MailboxKind is how a mailbox is to be had through Graph.
@@ -74,4 +75,24 @@ func (k MailboxKind) freeBusyRefusal(address string) (code, message string) {
 		return "5009", "Unable to resolve e-mail address " + address + " to an Active Directory object."
 	}
 	return "", ""
+}
+
+// watchRefusal is what stands in the way of a subscription to a mailbox; nil when nothing does. The operation is Create or
+// Update, ref how the caller named the mailbox.
+func (k MailboxKind) watchRefusal(operation, ref string) error {
+	e := k.refusal()
+	if e == nil {
+		return nil
+	}
+	word, reason := strings.ReplaceAll(http.StatusText(e.status), " ", ""), e.message
+	switch k {
+	case MailboxDeleted:
+		reason = "The requested user '" + ref + "' is invalid."
+	case MailboxAccessDenied:
+		reason = "Access denied"
+	case MailboxMoving:
+		reason = "Target resource '" + ref + "' hosted on database '" + newGUID() + "' is currently on backend 'Unknown'"
+	case MailboxOK, MailboxFull, MailboxNotEnabled, MailboxUnlicensed, MailboxOnPremises, MailboxNotSupported, MailboxNone:
+	}
+	return extension(e.status, "Operation: %s; Exception: [Status Code: %s; Reason: %s]", operation, word, reason)
 }

@@ -40,7 +40,7 @@ func TestBrokenMailboxes(t *testing.T) {
 				t.Fatal("the kind is not known")
 			}
 			o, d := newOffice(t, Config{}), newDoor(t)
-			b := o.pair(t)
+			b, sub := o.pair(t), text(t, o.subscribe(t, d, email("Grace")), "id")
 			if err := o.SetMailbox(email("Grace"), kind); err != nil {
 				t.Fatal(err)
 			}
@@ -76,6 +76,13 @@ func TestBrokenMailboxes(t *testing.T) {
 			}))
 			if want := max(test.subscribe, 201); status != want {
 				t.Errorf("subscription: %d %v, want %d", status, answer, want)
+			}
+			for method, path := range map[string]string{http.MethodPatch: "", http.MethodPost: "/reauthorize"} {
+				body := map[string]any{"expirationDateTime": time.Now().Add(2 * time.Hour).UTC().Format(graphTime)}
+				status, answer = o.do(t, o.request(t, method, "/subscriptions/"+sub+path, body))
+				if test.subscribe == ok && status >= 300 || test.subscribe != ok && (status != test.subscribe || errorCode(answer) != "ExtensionError") {
+					t.Errorf("%s of a subscription: %d %v", method, status, answer)
+				}
 			}
 			got, _ := o.busy(t, email("Grace"))[0]["error"].(map[string]any)
 			if busy, _ := got["responseCode"].(string); busy != test.busy {

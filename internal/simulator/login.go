@@ -149,7 +149,7 @@ func (s *Simulator) grant(name string, r *http.Request) (map[string]any, error) 
 	form := r.PostForm
 	personal := form.Get("grant_type") == "authorization_code" || form.Get("grant_type") == "refresh_token"
 	t, err := s.findTenant(name)
-	if err != nil && !(personal && anyTenant(name)) {
+	if err != nil && (!personal || !anyTenant(name)) {
 		return nil, unknownTenant(name)
 	}
 	id := form.Get("client_id")

@@ -55,7 +55,7 @@ func (e *loginError) short() string { return fmt.Sprintf("AADSTS%d: %s", e.numbe
 
 func (s *Simulator) showSignIn(w http.ResponseWriter, in *asking, person string, e *loginError) {
 	p := loginPage{
-		Title: "Sign in", Lead: "The application " + in.app.ClientID + " asks you to sign in, and for your permission to:",
+		Title: "Sign in", Lead: "The application " + cmp.Or(in.app.Name, in.app.ClientID) + " asks you to sign in, and for your permission to:",
 		Who: "Sign in as", Field: "person", Value: person, Permissions: explained(in.scopes), Form: true,
 	}
 	s.world.mu.RLock()
@@ -71,7 +71,7 @@ func (s *Simulator) showSignIn(w http.ResponseWriter, in *asking, person string,
 func (s *Simulator) showConsent(w http.ResponseWriter, in *asking, whole bool, e *loginError) {
 	p := loginPage{
 		Title: "Permissions requested", Permissions: explained(in.scopes), Form: true,
-		Lead: "You are an administrator. The application " + in.app.ClientID + " asks for these permissions in your whole organisation:",
+		Lead: "You are an administrator. The application " + cmp.Or(in.app.Name, in.app.ClientID) + " asks for these permissions in your whole organisation:",
 	}
 	if whole {
 		p.Permissions = explained(in.app.permissions())

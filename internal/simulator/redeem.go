@@ -28,7 +28,7 @@ func anyTenant(name string) bool { return name == "organizations" || name == "co
 // scopes reads a list of delegated scopes, long or short, into short ones in the order given. The second result is the
 // first of them that there isn't.
 func (s *Simulator) scopes(r *http.Request, list string) (short []string, unknown string) {
-	for _, word := range strings.Fields(list) {
+	for word := range strings.FieldsSeq(list) {
 		for _, prefix := range []string{graphAudience, s.base(r)} {
 			word = strings.TrimPrefix(word, prefix+"/")
 		}
@@ -76,16 +76,25 @@ func (s *Simulator) redeem(authority string, app App, r *http.Request) (map[stri
 	if err := s.belongs(authority, c.box); err != nil {
 		return nil, err
 	}
+	p, e := s.begun(c)
+	if e != nil {
+		return nil, e
+	}
+	return s.signed(p)
+}
+
+// begun signs in whom a code stands for.
+func (s *Simulator) begun(c *grantCode) (papers, *loginError) {
 	w := s.world
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if e := c.box.signIn.refusal(); e != nil && c.box.signIn.lasts() {
-		return nil, e
+	if c.box.signIn.lasts() {
+		return papers{}, c.box.signIn.refusal()
 	}
-	ses := w.signIn(c.box, app.ClientID, c.scopes)
+	ses := w.signIn(c.box, c.app, c.scopes)
 	s.saver.dirty()
 	s.feed.publish()
-	return s.sessionAnswer(ses, ses.scopes, c.nonce)
+	return ses.papers(ses.scopes, c.nonce), nil
 }
 
 // refresh trades a refresh token for new tokens. The old one stays good.
@@ -103,42 +112,51 @@ func (s *Simulator) refresh(authority string, app App, r *http.Request) (map[str
 		return nil, &loginError{status: http.StatusBadRequest, code: "invalid_scope", number: 70011, message: fmt.Sprintf(
 			"The provided value for the input parameter 'scope' isn't valid. The scope %s isn't valid.", form.Get("scope"))}
 	}
+	p, e := s.renewed(authority, app, form.Get("refresh_token"), asked)
+	if e != nil {
+		return nil, e
+	}
+	return s.signed(p)
+}
+
+// renewed makes out new tokens to a refresh token that is good.
+func (s *Simulator) renewed(authority string, app App, token string, asked []string) (papers, *loginError) {
 	w := s.world
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	ses, issued, ok := w.sessionOf(form.Get("refresh_token"))
+	ses, issued, ok := w.sessionOf(token)
 	if !ok || !strings.EqualFold(ses.app, app.ClientID) {
-		return nil, invalidGrant(9002313, "Invalid request. Request is malformed or invalid.")
+		return papers{}, invalidGrant(9002313, "Invalid request. Request is malformed or invalid.")
 	}
 	if !anyTenant(authority) {
 		if t, err := w.tenant(authority); err != nil || t != ses.box.tenant {
-			return nil, otherTenant()
+			return papers{}, otherTenant()
 		}
 	}
 	now := time.Now()
 	switch e := ses.standing().refusal(); {
 	case ses.box.kind == MailboxDeleted:
-		return nil, noAccount(ses.box.email)
+		return papers{}, noAccount(ses.box.email)
 	case e != nil:
-		return nil, e
+		return papers{}, e
 	case now.After(issued.Add(s.cfg.RefreshLifetime)):
-		return nil, SignInInactive.refusal()
+		return papers{}, SignInInactive.refusal()
 	}
 	if len(asked) == 0 {
 		asked = ses.scopes
 	}
 	for _, scope := range asked {
 		if !slices.Contains(ses.scopes, scope) && !slices.Contains(openID(), scope) {
-			return nil, SignInUnconsented.refusal()
+			return papers{}, SignInUnconsented.refusal()
 		}
+	}
+	if slices.Contains(ses.scopes, "offline_access") && !slices.Contains(asked, "offline_access") {
+		asked = append(slices.Clone(asked), "offline_access")
 	}
 	ses.used = now.UTC()
 	s.saver.dirty()
 	s.feed.publish()
-	if slices.Contains(ses.scopes, "offline_access") && !slices.Contains(asked, "offline_access") {
-		asked = append(slices.Clone(asked), "offline_access")
-	}
-	return s.sessionAnswer(ses, asked, "")
+	return ses.papers(asked, ""), nil
 }
 
 func noAccount(email string) *loginError {
@@ -160,9 +178,18 @@ func (s *Simulator) belongs(authority string, box *mailbox) error {
 	return nil
 }
 
-// sessionAnswer writes the tokens of a sign-in. The caller holds the world's lock.
-func (s *Simulator) sessionAnswer(ses *session, scopes []string, nonce string) (map[string]any, error) {
-	box := ses.box
+// papers are the tokens of a sign-in before they are signed, which takes too long to hold the world's lock for.
+type papers struct {
+	access claims
+	// id is nil when it was not asked for, refresh empty.
+	id      *idClaims
+	scope   string
+	refresh string
+}
+
+// papers are made out to how person and organisation are called now. The caller holds the world's lock.
+func (ses *session) papers(scopes []string, nonce string) papers {
+	now, box := time.Now(), ses.box
 	granted := slices.DeleteFunc(slices.Clone(scopes), func(scope string) bool { return scope == "offline_access" })
 	long := make([]string, len(granted))
 	for i, scope := range granted {
@@ -171,18 +198,38 @@ func (s *Simulator) sessionAnswer(ses *session, scopes []string, nonce string) (
 			long[i] = graphAudience + "/" + scope
 		}
 	}
-	answer, err := s.tokenAnswer(box.tenant.id, claims{
-		AppID: ses.app, ObjectID: box.id, UPN: box.email, IDType: "user", Scope: strings.Join(granted, " "), Session: ses.id,
-	})
+	p := papers{scope: strings.Join(long, " "), access: claims{
+		TenantID: box.tenant.id, AppID: ses.app, ObjectID: box.id, UPN: box.email, IDType: "user", Scope: strings.Join(granted, " "), Session: ses.id,
+	}}
+	if slices.Contains(scopes, "offline_access") {
+		p.refresh = ses.refreshToken(now)
+	}
+	if slices.Contains(scopes, "openid") {
+		p.id = &idClaims{
+			RegisteredClaims: jwt.RegisteredClaims{
+				Issuer: "https://login.microsoftonline.com/" + box.tenant.id + "/v2.0",
+				// The subject is another for each application.
+				Subject: servicePrincipal(box.id, ses.app), Audience: jwt.ClaimStrings{ses.app},
+				IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(time.Hour)),
+			},
+			Name: box.name, Nonce: nonce, ObjectID: box.id, Username: box.email, TenantID: box.tenant.id, Session: ses.id, Version: "2.0",
+		}
+	}
+	return p
+}
+
+// signed is the token endpoint's answer to a person's sign-in.
+func (s *Simulator) signed(p papers) (map[string]any, error) {
+	answer, err := s.tokenAnswer(p.access.TenantID, p.access)
 	if err != nil {
 		return nil, err
 	}
-	answer["scope"] = strings.Join(long, " ")
-	if slices.Contains(scopes, "offline_access") {
-		answer["refresh_token"] = ses.refreshToken(time.Now())
+	answer["scope"] = p.scope
+	if p.refresh != "" {
+		answer["refresh_token"] = p.refresh
 	}
-	if slices.Contains(scopes, "openid") {
-		if answer["id_token"], err = s.idToken(ses, nonce); err != nil {
+	if p.id != nil {
+		if answer["id_token"], err = s.tokens.issue(p.id); err != nil {
 			return nil, fmt.Errorf("signing an id token: %w", err)
 		}
 	}
@@ -201,19 +248,6 @@ type idClaims struct {
 	TenantID string `json:"tid"`
 	Session  string `json:"sid"`
 	Version  string `json:"ver"`
-}
-
-func (s *Simulator) idToken(ses *session, nonce string) (string, error) {
-	now, box := time.Now(), ses.box
-	return s.tokens.issue(idClaims{
-		RegisteredClaims: jwt.RegisteredClaims{
-			Issuer: "https://login.microsoftonline.com/" + box.tenant.id + "/v2.0",
-			// The subject is another for each application.
-			Subject: servicePrincipal(box.id, ses.app), Audience: jwt.ClaimStrings{ses.app},
-			IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(time.Hour)),
-		},
-		Name: box.name, Nonce: nonce, ObjectID: box.id, Username: box.email, TenantID: box.tenant.id, Session: ses.id, Version: "2.0",
-	})
 }
 
 // redirectURIs are those of an application: what the control API has set, else what it was registered with; none accepts

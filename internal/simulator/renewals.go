@@ -118,7 +118,7 @@ func (c *call) endpoints() (notification, lifecycle string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	return sub.notificationURL, sub.lifecycleURL, nil
+	return sub.notificationURL, sub.lifecycleURL, sub.box.kind.watchRefusal("Update", sub.box.id)
 }
 
 // reauthorizeSubscription keeps a subscription delivering without giving it more life.

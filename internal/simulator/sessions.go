@@ -85,7 +85,7 @@ type session struct {
 // refreshToken writes a refresh token of the session.
 func (ses *session) refreshToken(now time.Time) string {
 	id := uuid.MustParse(ses.id)
-	b := binary.BigEndian.AppendUint64(id[:], uint64(now.UnixNano())) //nolint:gosec // G115: after 1970.
+	b := binary.BigEndian.AppendUint64(id[:], uint64(now.UnixNano()))
 	b = append(b, randomBytes(8)...)
 	return "1." + base64.RawURLEncoding.EncodeToString(append(b, ses.sign(b)...))
 }

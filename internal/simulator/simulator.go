@@ -17,6 +17,8 @@ import (
 type App struct {
 	// ClientID is the application id.
 	ClientID string
+	// Name is what the login's pages call it; empty takes the id.
+	Name string
 	// Secret is its client secret; empty accepts every non-empty secret or well-formed assertion.
 	Secret string
 	// Keys verify client assertions (certificate credentials); none accepts every well-formed assertion.

@@ -162,18 +162,15 @@ func (c *call) subscribed(resource string) (*mailbox, error) {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
 	box, err := w.person(ref)
-	switch {
-	case err != nil || box.tenant != c.tenant || box.kind == MailboxDeleted:
-		return nil, extension(http.StatusNotFound,
-			"Operation: Create; Exception: [Status Code: NotFound; Reason: The requested user '%s' is invalid.]", ref)
-	case c.who.person() && c.who.ObjectID != box.id, box.kind == MailboxAccessDenied:
-		return nil, extension(http.StatusForbidden, "Operation: Create; Exception: [Status Code: Forbidden; Reason: Access denied]")
-	case box.kind == MailboxMoving:
-		return nil, extension(http.StatusServiceUnavailable, "Operation: Create; Exception: [Status Code: ServiceUnavailable; "+
-			"Reason: Target resource '%s' hosted on database '%s' is currently on backend 'Unknown']", box.id, newGUID())
-	case box.kind.refusal() != nil:
-		return nil, extension(http.StatusNotFound,
-			"Operation: Create; Exception: [Status Code: NotFound; Reason: %s]", box.kind.refusal().message)
+	kind := MailboxDeleted
+	if err == nil && box.tenant == c.tenant {
+		kind = box.kind
+	}
+	if kind == MailboxOK && c.who.person() && c.who.ObjectID != box.id {
+		kind = MailboxAccessDenied
+	}
+	if e := kind.watchRefusal("Create", ref); e != nil {
+		return nil, e
 	}
 	return box, nil
 }

@@ -176,8 +176,9 @@ func (c *call) settingsContext() string {
 func getMailboxSettings(c *call) (int, any, error) {
 	c.s.world.mu.RLock()
 	defer c.s.world.mu.RUnlock()
-	fields, err := settingsFields(c.box), error(nil)
+	fields := settingsFields(c.box)
 	if sel := c.r.URL.Query().Get("$select"); sel != "" {
+		var err error
 		if fields, err = fields.only(strings.Split(sel, ","), "microsoft.graph.mailboxSettings"); err != nil {
 			return 0, nil, err
 		}

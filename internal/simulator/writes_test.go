@@ -34,14 +34,14 @@ func TestLostAnswerIsFoundByItsTransaction(t *testing.T) {
 	if resp.StatusCode != http.StatusCreated || !strings.Contains(resp.Header.Get("Location"), "/events/") {
 		t.Errorf("%d, Location %q", resp.StatusCode, resp.Header.Get("Location"))
 	}
-	all, err := o.Simulator.Calendar(email("Grace"), monday().Add(-time.Hour), monday().Add(3*time.Hour))
+	all, err := o.Calendar(email("Grace"), monday().Add(-time.Hour), monday().Add(3*time.Hour))
 	if err != nil || len(all) != 1 || all[0].JoinURL == "" || all[0].Response != answerNotResponded {
 		t.Fatalf("Grace has %+v, %v", all, err)
 	}
 	// Microsoft's own word is that a transaction is booked once; the world has seen otherwise.
 	o.SetBehaviour(Behaviour{IgnoreTransactions: true})
 	o.graph(t, 201, http.MethodPost, path, body)
-	if all, err = o.Simulator.Calendar(email("Grace"), monday().Add(-time.Hour), monday().Add(3*time.Hour)); err != nil || len(all) != 2 {
+	if all, err = o.Calendar(email("Grace"), monday().Add(-time.Hour), monday().Add(3*time.Hour)); err != nil || len(all) != 2 {
 		t.Errorf("Grace has %d events, %v", len(all), err)
 	}
 }

@@ -1,5 +1,7 @@
 // The page on which one acts as a person in Outlook. It talks to the JSON API below /simulator and nothing else.
 
+import { drawConnection } from "./connection.js";
+
 const $ = (id) => document.getElementById(id);
 const firstHour = 7;
 const hours = 13;
@@ -46,9 +48,11 @@ function say(text, bad = false) {
   $("message").classList.toggle("bad", bad);
 }
 
-async function act(what, text) {
+const act = (what, text) => change("POST", "/act", what, text);
+
+async function change(method, path, body, text) {
   try {
-    await api("POST", "/act", what);
+    await api(method, path, body);
     say(text);
   } catch (err) {
     say(`Outlook refused: ${err.message}`, true);
@@ -84,8 +88,9 @@ async function refresh() {
     const to = addDays(new Date(Math.max(state.week, Date.now())), 60).toISOString();
     const from = new Date(Math.min(state.week, Date.now() - dayMs)).toISOString();
     const query = `?from=${encodeURIComponent(from)}&to=${encodeURIComponent(to)}`;
-    const [events, sent, counters] = await Promise.all([
+    const [events, sessions, sent, counters] = await Promise.all([
       person ? api("GET", `/users/${encodeURIComponent(person)}/events${query}`) : [],
+      person ? api("GET", `/users/${encodeURIComponent(person)}/sessions`) : [],
       api("GET", "/deliveries?limit=30"),
       api("GET", "/counters"),
     ]);
@@ -95,6 +100,8 @@ async function refresh() {
     keepFocus(() => {
       drawWeek();
       drawList();
+      const tenant = state.tenants.find((t) => t.id === $("tenant").value);
+      $("connection").replaceChildren(...drawConnection({ el, change }, tenant, state.people.get(person), sessions));
     });
     drawSent(sent, counters);
   } catch (err) {
@@ -208,7 +215,7 @@ function card(e) {
     el("h3", {}, e.subject || "(no subject)"),
     el("p", {}, `${dayName(start)}, ${clock(start)} to ${clock(new Date(e.end))}${e.kind === "singleInstance" ? "" : ", part of a series"}`),
     el("p", { className: "quiet" }, e.is_organizer ? "You organize it." : `Organized by ${e.organizer_name}. Your answer: ${words(e.response)}.`),
-    ...(e.cancelled ? [el("p", { className: "declined" }, "Cancelled.")] : []),
+    ...(e.cancelled ? [el("p", { className: "declined" }, e.comment ? `Cancelled: “${e.comment}”` : "Cancelled.")] : []),
     ...e.attendees.map((a) => person(a)),
     el("div", { className: "buttons" }, ...buttons(e)),
   );
@@ -216,7 +223,7 @@ function card(e) {
 }
 
 function person(a) {
-  const line = el("p", {}, `${a.name}: `, el("span", { className: `answer ${a.response}` }, words(a.response)));
+  const line = el("p", {}, `${a.name}: `, el("span", { className: `answer ${a.response}` }, a.asked_again ? "asked again, for the meeting was moved" : words(a.response)));
   if (a.proposed_start) {
     const at = new Date(a.proposed_start);
     line.append(`, proposes ${dayName(at)}, ${clock(at)}`);
