@@ -1,8 +1,10 @@
 package console_test
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -102,7 +104,14 @@ func TestLimitedTokenSeesOneTenant(t *testing.T) {
 
 func TestNewRefusesWhatItCannotUse(t *testing.T) {
 	t.Parallel()
-	store := startAPI(t).store
+	a := startAPI(t)
+	deps := func() console.Deps {
+		return console.Deps{
+			Store: a.store, Sealer: a.sealer, Calendars: noOutlook{}, Directory: noOutlook{}, SignIn: noOutlook{},
+			Door: func(context.Context) error { return nil }, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
+		}
+	}
+	public := &url.URL{Scheme: "https", Host: "pairsync.example"}
 	for name, tc := range map[string]struct {
 		tokens []console.Token
 		says   string
@@ -113,7 +122,7 @@ func TestNewRefusesWhatItCannotUse(t *testing.T) {
 		"same secret":  {[]console.Token{{Name: "a", Secret: "s"}, {Name: "b", Secret: "s"}}, `"a" and "b" are the same`},
 		"not a tenant": {[]console.Token{{Name: "a", Secret: "s", Tenant: "a tenant"}}, "not a tenant id"},
 	} {
-		_, err := console.New(console.Config{Tokens: tc.tokens}, console.Deps{Store: store, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
+		_, err := console.New(console.Config{Tokens: tc.tokens, PublicURL: public}, deps())
 		if err == nil || !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%s: got %v, want something with %q", name, err, tc.says)
 		}
@@ -121,8 +130,21 @@ func TestNewRefusesWhatItCannotUse(t *testing.T) {
 	if _, err := console.New(console.Config{}, console.Deps{}); err == nil {
 		t.Error("New takes nothing at all")
 	}
+	if _, err := console.New(console.Config{}, deps()); err == nil || !strings.Contains(err.Error(), "public URL") {
+		t.Errorf("without a public URL: %v", err)
+	}
+	for name, without := range map[string]func(*console.Deps){
+		"store": func(d *console.Deps) { d.Store = nil }, "sealer": func(d *console.Deps) { d.Sealer = nil },
+		"directory": func(d *console.Deps) { d.Directory = nil }, "door": func(d *console.Deps) { d.Door = nil },
+	} {
+		d := deps()
+		without(&d)
+		if _, err := console.New(console.Config{PublicURL: public}, d); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("without %s: %v", name, err)
+		}
+	}
 	rotating := []console.Token{{Name: "a", Secret: "old"}, {Name: "a", Secret: "new"}}
-	if _, err := console.New(console.Config{Tokens: rotating}, console.Deps{Store: store, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()}); err != nil {
+	if _, err := console.New(console.Config{Tokens: rotating, PublicURL: public}, deps()); err != nil {
 		t.Errorf("two tokens of one name: %v", err)
 	}
 }
@@ -184,7 +206,7 @@ func TestFrame(t *testing.T) {
 		t.Parallel()
 		for _, path := range []string{
 			"/", "/v1", "/v1/", "/v2/changes", "/v1/tenants", "/v1/tenants/", "/v1/changes/", "//v1/changes", "/v1/../v1/changes", "/v1/./changes",
-			tenantPath(adaTenant) + "/", tenantPath(adaTenant) + "//sessions", sessionPath(adaTenant, "s-1") + "/cancel", sessionPath(adaTenant, "s-1") + "/explain",
+			tenantPath(adaTenant) + "/", tenantPath(adaTenant) + "//sessions", sessionPath(adaTenant, "s-1") + "/move", sessionPath(adaTenant, "s-1") + "/explain",
 		} {
 			for _, method := range []string{http.MethodGet, http.MethodPost} {
 				a.request(method, path, allToken, "").want(t, 404)
