@@ -171,11 +171,11 @@ func scheduleError(code string) *Error {
 		return e
 	}
 	switch strings.ToLower(code) {
-	case "errormailrecipientnotfound", "errornameresolutionnoresults":
+	case "errormailrecipientnotfound", "errornameresolutionnoresults", "5009": // Exchange writes some of its words as numbers.
 		e.Reason = ReasonUserNotFound
 	case "5006":
 		e.Kind, e.Reason = KindInvalid, ReasonTooManyEntries
-	case "errorservicediscoveryfailed", "errorproxyrequestprocessingfailed", "errortimeoutexpired", "errorinternalservererror":
+	case "errorservicediscoveryfailed", "errorproxyrequestprocessingfailed", "errortimeoutexpired", "errorinternalservererror", "errorfreebusygenerationfailed":
 		e.Kind, e.Reason = KindUnavailable, ReasonServerError
 	}
 	return e
