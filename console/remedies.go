@@ -59,6 +59,9 @@ func remedy(reason string, at step) string {
 	case graph.ReasonNoMailbox:
 		return "The person has no mailbox: a Microsoft 365 admin assigns a licence with Exchange Online. A new mailbox takes some minutes."
 	case graph.ReasonUserNotFound, graph.ReasonNotFound:
+		if at == stepFreeBusy {
+			return "Nobody with this address has free/busy times in the organisation: check the participant's e-mail address, and that the person has a mailbox with a licence for Exchange Online."
+		}
 		return "Nobody in the organisation has this address: check the participant's e-mail address, and that the account exists and belongs to this organisation."
 	case graph.ReasonMailboxMoving:
 		return "The mailbox is being moved: it works again by itself when the move is done."
