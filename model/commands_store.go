@@ -11,9 +11,6 @@ import (
 	"pairsync/model/internal/dbsql"
 )
 
-// triedMost bounds how many earlier wishes a request remembers.
-const triedMost = 8
-
 // ClaimCommands returns up to limit open requests whose command is due, longest due first. Each is due again after again, so
 // that a command that was lost, or whose carrying out was given up, comes again for as long as the request is open.
 func (s *Store) ClaimCommands(ctx context.Context, limit int, again time.Duration) ([]Command, error) {
@@ -78,12 +75,10 @@ func (s *Store) try(ctx context.Context, tx pgx.Tx, session *Session) error {
 	if r.Kind == RequestCancel {
 		return nil
 	}
-	wish := r.attempt(*session)
-	if slices.ContainsFunc(r.Tried, wish.equal) {
+	r.Tried = slices.Clone(r.Tried)
+	if !r.try(*session) {
 		return nil
 	}
-	r.Tried = append(slices.Clone(r.Tried), wish)
-	r.Tried = r.Tried[max(0, len(r.Tried)-triedMost):]
 	session.Request = &r
 	intent, err := encodeIntent(*session)
 	if err != nil {
@@ -96,22 +91,6 @@ func (s *Store) try(ctx context.Context, tx pgx.Tx, session *Session) error {
 		return fmt.Errorf("writing the session: %w", err)
 	}
 	return nil
-}
-
-// attempt is what carrying out the request makes of the event of a session.
-func (r Request) attempt(s Session) Wish {
-	w := Wish{StartsAt: s.StartsAt, EndsAt: s.EndsAt, People: s.people()}
-	if r.Kind == RequestChange && !r.Times {
-		w.StartsAt, w.EndsAt = time.Time{}, time.Time{}
-	}
-	if r.Kind == RequestChange && !r.People {
-		w.People = nil
-	}
-	return w
-}
-
-func (w Wish) equal(other Wish) bool {
-	return w.StartsAt.Equal(other.StartsAt) && w.EndsAt.Equal(other.EndsAt) && slices.Equal(w.People, other.People)
 }
 
 // ReleaseRequest ends a claim whose request is still open; its command comes again at retryAt. A claim whose lease has run

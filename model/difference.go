@@ -23,6 +23,8 @@ type difference struct {
 	// written says that the observation is the answer to a write of ours, and confirmed that the write was the whole request.
 	written   bool
 	confirmed bool
+	// news says that the observation is of another version than the one that the session holds.
+	news bool
 	// rebooked says that the event is gone and another one is wanted: then the request is the session's.
 	rebooked bool
 	changes  []Change
@@ -32,7 +34,7 @@ type difference struct {
 
 func newDifference(s Session, o Observation, t Terms) *difference {
 	d := &difference{
-		before: s, after: verified(s, o), observed: o, terms: t, written: t.Applied != nil,
+		before: s, after: verified(s, o), observed: o, terms: t, written: t.Applied != nil, news: !sameVersion(s, o),
 		base: Seen{StartsAt: s.StartsAt, EndsAt: s.EndsAt, Cancelled: s.Status == SessionCancelled},
 	}
 	if s.Seen != nil {
@@ -64,7 +66,11 @@ func (d *difference) settlement() Settlement {
 			d.request.Kind = RequestChange
 		}
 		s.Request = d.request
-		s.Seen = s.remembered(d.view())
+		view := d.view()
+		if d.request != nil && d.observed.Found {
+			d.request.shown(view)
+		}
+		s.Seen = s.remembered(view)
 	}
 	s.State = s.standing()
 	verdict := VerdictUnchanged
@@ -252,19 +258,23 @@ func (d *difference) times() (moved bool) {
 		}
 	case wished && d.own():
 		// An earlier wish, on its way to being overwritten.
-	case wished && d.confirmed && (d.request.Kind != RequestBook || o.LastModifiedAt.After(d.request.RequestedAt)):
+	case wished && d.confirmed && d.news && (!d.booked() || o.LastModifiedAt.After(d.request.TimesAt)):
 		// It was written, and this is what Outlook made of it. An event that an earlier attempt has booked may be older.
 		d.request.Times = false
 		d.reschedule()
-	case !moved || d.written && !d.confirmed:
-		// Nobody moved it in Outlook.
-	case wished && !o.LastModifiedAt.After(d.request.RequestedAt):
+	case !moved || d.written && !d.confirmed && !d.booked():
+		// Nobody moved it in Outlook: a change is written into what was read before.
+	case wished && !o.LastModifiedAt.After(d.request.TimesAt):
 		d.supersede(SourceOutlook, fields{"starts_at": o.StartsAt, "ends_at": o.EndsAt}, d.session())
 	default:
 		d.movedByPeople(wished)
 	}
 	return moved
 }
+
+// booked says whether the observation answers a booking. An event that an earlier attempt has booked is answered as it is,
+// whatever has become of it.
+func (d *difference) booked() bool { return d.request != nil && d.request.Kind == RequestBook }
 
 // own says whether the observed times show our own hand.
 func (d *difference) own() bool {

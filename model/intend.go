@@ -76,7 +76,7 @@ func (in *intention) gone() bool { return in.after.EventID != "" && in.after.see
 
 // askAnew asks for another event in place of one that is gone.
 func (in *intention) askAnew() {
-	r := Request{Version: in.version, RequestedAt: in.at, Bookings: in.bookings}
+	r := Request{Version: in.version, RequestedAt: in.at, TimesAt: in.at, Bookings: in.bookings}
 	in.after.rebook(r)
 	in.version, in.bookings = in.after.Request.Version, in.after.Request.Bookings
 }
@@ -90,7 +90,9 @@ func (in *intention) put(starts, ends time.Time, added, removed []Attendee, reti
 		in.askAnew()
 	} else {
 		r := in.ask()
-		r.Times = r.Times || moves
+		if moves {
+			r.Times, r.TimesAt = true, in.at
+		}
 		r.People = r.People || len(added)+len(removed) > 0
 		r.Title = r.Title || retitled && (r.Kind == RequestChange || len(r.Tried) > 0)
 	}
@@ -204,7 +206,8 @@ func (in *intention) undo(p Pending) {
 	} else {
 		seen := s.seen()
 		loses["starts_at"], loses["ends_at"] = seen.StartsAt, seen.EndsAt
-		in.ask().Times = true
+		r := in.ask()
+		r.Times, r.TimesAt = true, in.at
 	}
 	in.add(KindSuperseded, SourceOutlook, loses, wins, "")
 	s.State = s.standing()

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 )
@@ -118,10 +117,6 @@ func (s Session) people() []string {
 	}
 	slices.Sort(people)
 	return people
-}
-
-func (w Wish) times(starts, ends time.Time) bool {
-	return !w.StartsAt.IsZero() && w.StartsAt.Equal(starts) && w.EndsAt.Equal(ends)
 }
 
 // invites says whether somebody is among people, whose addresses are lower case.

@@ -123,7 +123,8 @@ func (s *Store) insertSession(ctx context.Context, tx pgx.Tx, r SessionRequest, 
 	var wish Session
 	if book {
 		wish.Request = &Request{
-			Version: 1, RequestedAt: r.At, Kind: RequestBook, Open: true, Times: true, People: true, Bookings: 1,
+			Version: 1, RequestedAt: r.At, Kind: RequestBook, Open: true, Times: true, People: true, TimesAt: r.At,
+			Bookings: 1,
 		}
 	}
 	intent, err := encodeIntent(wish)

@@ -53,8 +53,8 @@ func Reconcile(s Session, o Observation) (next Session, changes []Change, verdic
 // KindSuperseded, and a wish that lost is not in the request any more. What shows our own hand is no intention of anybody.
 func Settle(s Session, o Observation, t Terms) Settlement {
 	o = normalized(o)
-	if s.Request == nil {
-		t.Applied = nil // The request was closed by another reading: what this one shows is as any other.
+	if s.Request == nil || t.Applied != nil && t.Applied.Version == 0 && s.EventID != "" {
+		t.Applied = nil // The request was closed, or the event found, by another reading: what this one shows is as any other.
 	}
 	switch {
 	case s.EventID == "" && t.Applied == nil:

@@ -52,14 +52,18 @@ func (d *difference) attendees(moved bool) {
 // wanting says whether the difference about one person is a wish that Outlook doesn't have yet, and not something that
 // somebody did there. Shown says which of the two it is: the event has the person and the session has not, or the reverse.
 func (d *difference) wanting(email string, shown bool) bool {
+	if d.booked() {
+		// It was booked as one of what was tried.
+		return slices.ContainsFunc(d.request.Tried, func(w Wish) bool { return invites(w.Added, email) == shown })
+	}
 	own := slices.ContainsFunc(d.request.Tried, func(w Wish) bool {
-		return w.People != nil && invites(w.People, email) == shown
+		return shown && invites(w.Added, email) || !shown && invites(w.Removed, email)
 	})
 	switch asBefore := invites(d.base.People, email) == shown; {
-	case d.confirmed:
+	case d.confirmed && d.news:
 		// All was written: what differs is an earlier wish of ours, or somebody's doing.
 		return own && !asBefore
-	case d.written:
+	case d.written && !d.confirmed:
 		return true
 	default:
 		return asBefore || own

@@ -30,11 +30,13 @@ type Request struct {
 	Times  bool `json:"times,omitempty"`
 	People bool `json:"people,omitempty"`
 	Title  bool `json:"title,omitempty"`
+	// TimesAt is when the times were asked for; what was asked for later doesn't make them a newer wish.
+	TimesAt time.Time `json:"times_at,omitzero"`
 	// Bookings counts the events that this session has been booked as; a meeting that was cancelled in Outlook and is wanted
 	// again becomes another event.
 	Bookings int `json:"bookings"`
-	// Tried are the wishes that somebody may have begun to write since the last write that was confirmed. An event that shows
-	// one of them shows our own hand, not an intention of somebody in Outlook.
+	// Tried are the wishes that somebody may have begun to write, and that no reading has shown since. An event that shows one
+	// of them shows our own hand, not an intention of somebody in Outlook.
 	Tried []Wish `json:"tried,omitempty"`
 }
 
@@ -43,8 +45,9 @@ type Wish struct {
 	// StartsAt and EndsAt are zero when the write is not about times.
 	StartsAt time.Time `json:"starts_at,omitzero"`
 	EndsAt   time.Time `json:"ends_at,omitzero"`
-	// People are e-mail addresses, lower case.
-	People []string `json:"people,omitempty"`
+	// Added and Removed are e-mail addresses, lower case.
+	Added   []string `json:"added,omitempty"`
+	Removed []string `json:"removed,omitempty"`
 }
 
 // Seen is what Outlook last showed of an event.
@@ -83,7 +86,8 @@ type SessionRequest struct {
 // Applied says that an observation was made by writing a request into Outlook: it is the answer to that write, or, after a
 // cancellation, that there is no event any more.
 type Applied struct {
-	// Version is that of the request which was written; 0 when the write was only a part of it.
+	// Version is that of the request which was written; 0 when a booking was answered with an event that shows something else:
+	// an earlier attempt had booked it, and anything may have become of it since.
 	Version int64
 }
 
