@@ -12,7 +12,7 @@ func QueueWriteReadings(b *pgx.Batch, arg WriteReadingsParams) {
 	b.Queue(
 		writeReadings, arg.Tenants, arg.Ids, arg.Statuses, arg.Starts, arg.Ends, arg.JoinUrls, arg.Attendees, arg.EventIds,
 		arg.IcalUids, arg.ChangeKeys, arg.SeriesMasterIds, arg.OriginalStarts, arg.LastModified, arg.ReadAt, arg.Vanished,
-		arg.Versions, arg.VerifiedAt, arg.NotifiedAt, arg.BeganAt, arg.NextVerifyAt,
+		arg.Versions, arg.VerifiedAt, arg.NotifiedAt, arg.States, arg.Intents, arg.BeganAt, arg.NextVerifyAt,
 	)
 }
 
