@@ -32,6 +32,9 @@ type Figures struct {
 	OutboxPending  int
 	// OutboxOldest is zero when nothing is pending.
 	OutboxOldest time.Time
+	// CallbacksPending waits to be received by tenants' own receivers; CallbacksOldest is zero when nothing does.
+	CallbacksPending int
+	CallbacksOldest  time.Time
 }
 
 // StateSources are asked when somebody scrapes. A nil source belongs to a role that does not run here.
@@ -79,6 +82,7 @@ type stateGauges struct {
 	queuePending, queueOldest   *prometheus.Desc
 	deadLetters                 *prometheus.Desc
 	outboxPending, outboxOldest *prometheus.Desc
+	callbacks, callbacksOldest  *prometheus.Desc
 	subscriptions, expiry       *prometheus.Desc
 	mailboxes, tenants          *prometheus.Desc
 }
@@ -88,15 +92,17 @@ func newStateGauges() stateGauges {
 		return prometheus.NewDesc("pairsync_"+name, help, labels, nil)
 	}
 	return stateGauges{
-		queuePending:  desc("queue_pending", "Messages not yet delivered plus not yet acknowledged.", "stream", "consumer"),
-		queueOldest:   desc("queue_oldest_seconds", "Age of the oldest pending message, 0 when nothing is pending.", "stream", "consumer"),
-		deadLetters:   desc("deadletters", "Messages that failed for good and wait for a decision."),
-		outboxPending: desc("outbox_pending", "Committed changes that are not yet published."),
-		outboxOldest:  desc("outbox_oldest_seconds", "Age of the oldest change that is not yet published, 0 when there is none."),
-		subscriptions: desc("subscriptions", "Subscriptions by state.", "state"),
-		expiry:        desc("subscription_expiry_seconds", "Time to the earliest expiry of an active subscription; left out when none is active."),
-		mailboxes:     desc("mailboxes", "Mailboxes of participants by status.", "status"),
-		tenants:       desc("tenants", "Organisations by status.", "status"),
+		queuePending:    desc("queue_pending", "Messages not yet delivered plus not yet acknowledged.", "stream", "consumer"),
+		queueOldest:     desc("queue_oldest_seconds", "Age of the oldest pending message, 0 when nothing is pending.", "stream", "consumer"),
+		deadLetters:     desc("deadletters", "Messages that failed for good and wait for a decision."),
+		outboxPending:   desc("outbox_pending", "Committed changes that are not yet published."),
+		outboxOldest:    desc("outbox_oldest_seconds", "Age of the oldest change that is not yet published, 0 when there is none."),
+		callbacks:       desc("callbacks_pending", "Committed changes that their tenants' receivers have not taken yet."),
+		callbacksOldest: desc("callbacks_oldest_seconds", "Age of the oldest change that its tenant's receiver has not taken yet, 0 when there is none."),
+		subscriptions:   desc("subscriptions", "Subscriptions by state.", "state"),
+		expiry:          desc("subscription_expiry_seconds", "Time to the earliest expiry of an active subscription; left out when none is active."),
+		mailboxes:       desc("mailboxes", "Mailboxes of participants by status.", "status"),
+		tenants:         desc("tenants", "Organisations by status.", "status"),
 	}
 }
 
@@ -119,7 +125,9 @@ func (s *state) Describe(ch chan<- *prometheus.Desc) {
 		ch <- g.deadLetters
 	}
 	if s.figures != nil {
-		for _, d := range []*prometheus.Desc{g.outboxPending, g.outboxOldest, g.subscriptions, g.expiry, g.mailboxes, g.tenants} {
+		for _, d := range []*prometheus.Desc{
+			g.outboxPending, g.outboxOldest, g.callbacks, g.callbacksOldest, g.subscriptions, g.expiry, g.mailboxes, g.tenants,
+		} {
 			ch <- d
 		}
 	}
@@ -152,6 +160,8 @@ func (s *state) Collect(ch chan<- prometheus.Metric) {
 func (s *state) collectFigures(ch chan<- prometheus.Metric, f Figures) {
 	gauge(ch, s.gauges.outboxPending, float64(f.OutboxPending))
 	gauge(ch, s.gauges.outboxOldest, age(f.OutboxOldest))
+	gauge(ch, s.gauges.callbacks, float64(f.CallbacksPending))
+	gauge(ch, s.gauges.callbacksOldest, age(f.CallbacksOldest))
 	if !f.EarliestExpiry.IsZero() {
 		gauge(ch, s.gauges.expiry, time.Until(f.EarliestExpiry).Seconds())
 	}

@@ -26,7 +26,7 @@ func sources() StateSources {
 				Mailboxes:     map[string]int{"ok": 4, "unreachable": 0},
 				Tenants:       map[string]int{"connected": 1},
 				Subscriptions: map[string]int{"active": 4, "failing": 0},
-				OutboxPending: 1, OutboxOldest: then, EarliestExpiry: time.Now().Add(time.Hour),
+				OutboxPending: 1, OutboxOldest: then, CallbacksPending: 2, CallbacksOldest: then, EarliestExpiry: time.Now().Add(time.Hour),
 			}, nil
 		},
 	}

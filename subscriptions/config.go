@@ -32,9 +32,6 @@ type Config struct {
 	RetryMin, RetryMax time.Duration
 	// ProbeMin and ProbeMax bound the pause after trouble that somebody must mend; 0 means 15 s and 15 min.
 	ProbeMin, ProbeMax time.Duration
-	// TenantProbeMin and TenantProbeMax bound the pause between two looks at whether an organisation that is not connected
-	// lets us in by now; 0 means 5 s and 5 min.
-	TenantProbeMin, TenantProbeMax time.Duration
 	// Grace is how long work in hand may take once the context ended; 0 means 15 s.
 	Grace time.Duration
 }
@@ -58,8 +55,6 @@ func (c Config) withDefaults() Config {
 	c.RetryMax = cmp.Or(c.RetryMax, max(5*time.Minute, c.RetryMin))
 	c.ProbeMin = cmp.Or(c.ProbeMin, 15*time.Second)
 	c.ProbeMax = cmp.Or(c.ProbeMax, max(15*time.Minute, c.ProbeMin))
-	c.TenantProbeMin = cmp.Or(c.TenantProbeMin, 5*time.Second)
-	c.TenantProbeMax = cmp.Or(c.TenantProbeMax, max(5*time.Minute, c.TenantProbeMin))
 	c.Grace = cmp.Or(c.Grace, 15*time.Second)
 	return c
 }
@@ -85,7 +80,6 @@ func (c Config) validate() error {
 		{"PollInterval", int64(c.PollInterval)},
 		{"RetryMin", int64(c.RetryMin)},
 		{"ProbeMin", int64(c.ProbeMin)},
-		{"TenantProbeMin", int64(c.TenantProbeMin)},
 		{"Grace", int64(c.Grace)},
 	} {
 		if f.value < 0 {
@@ -96,7 +90,7 @@ func (c Config) validate() error {
 		name     string
 		min, max time.Duration
 	}{
-		{"Retry", c.RetryMin, c.RetryMax}, {"Probe", c.ProbeMin, c.ProbeMax}, {"TenantProbe", c.TenantProbeMin, c.TenantProbeMax},
+		{"Retry", c.RetryMin, c.RetryMax}, {"Probe", c.ProbeMin, c.ProbeMax},
 	} {
 		if pair.max < pair.min {
 			return fmt.Errorf("%sMax is below %sMin", pair.name, pair.name)

@@ -45,7 +45,6 @@ func quick(w *world) Config {
 		NotificationURL: w.door.url + "/graph/notifications", LifecycleURL: w.door.url + "/graph/lifecycle",
 		Lease: 20 * time.Second, PollInterval: time.Second, RetryMin: 20 * time.Millisecond, RetryMax: 100 * time.Millisecond,
 		ProbeMin: 50 * time.Millisecond, ProbeMax: 200 * time.Millisecond,
-		TenantProbeMin: 50 * time.Millisecond, TenantProbeMax: 200 * time.Millisecond,
 	}
 }
 

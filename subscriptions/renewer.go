@@ -61,10 +61,6 @@ func (r *Renewer) Run(ctx context.Context) error {
 		return r.store.Listen(ctx, func(string) { r.nudge() }, model.ChannelSubscriptions)
 	})
 	all.Go(func() error {
-		r.watchTenants(ctx)
-		return nil
-	})
-	all.Go(func() error {
 		r.claim(ctx, work)
 		return nil
 	})

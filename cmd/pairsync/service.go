@@ -11,6 +11,7 @@ import (
 
 	"pairsync/internal/config"
 	"pairsync/internal/graph"
+	"pairsync/internal/mail"
 	"pairsync/internal/queue"
 	"pairsync/model"
 	"pairsync/ops"
@@ -43,7 +44,9 @@ type service struct {
 	// callbacks answer browsers that come back from Microsoft, once the console is there; nil when it is not in this process.
 	callbacks map[string]*gate
 	// graph is nil when no role of this process talks to Graph.
-	graph  *graph.Client
+	graph *graph.Client
+	// post is nil when letters to the owners of integrations are only logged.
+	post   *mail.Sender
 	store  *late[*model.Store]
 	broker *late[*queue.Broker]
 }
@@ -69,6 +72,11 @@ func newService(cfg config.Config, chosen roles, build ops.Build, log *slog.Logg
 	if chosen.have(roleWorkers, roleRenewer, roleConsole) {
 		if s.graph, err = newGraph(cfg, build, &signIns{s.store, s.sealer}, registry, log); err != nil {
 			return nil, misused("the application's credential cannot be used: %s", err)
+		}
+	}
+	if chosen.have(roleWorkers) {
+		if s.post, err = newPost(cfg); err != nil {
+			return nil, misused("PAIRSYNC_SMTP_URL and PAIRSYNC_MAIL_FROM cannot be used: %s", err)
 		}
 	}
 	return s, nil

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net/http"
 
+	"golang.org/x/sync/errgroup"
+
 	"pairsync/console"
 	"pairsync/internal/probe"
 	"pairsync/internal/queue"
@@ -15,7 +17,8 @@ import (
 	"pairsync/workers"
 )
 
-// startWorkers waits for NATS and the database, then reconciles, sweeps and relays.
+// startWorkers waits for NATS and the database, then reconciles, applies, sweeps and relays, and looks after those who are
+// served.
 func (s *service) startWorkers(ctx context.Context) {
 	s.role(ctx, roleWorkers, workGrace, func(ctx context.Context, begun func()) error {
 		store, err := s.store.wait(ctx)
@@ -33,7 +36,10 @@ func (s *service) startWorkers(ctx context.Context) {
 			return err
 		}
 		begun()
-		return w.Run(ctx)
+		all, ctx := errgroup.WithContext(ctx)
+		all.Go(func() error { return w.Run(ctx) })
+		all.Go(func() error { return s.runSteward(ctx, store) })
+		return all.Wait()
 	})
 }
 

@@ -58,13 +58,16 @@ func (s *service) figures(ctx context.Context) (ops.Figures, error) {
 		Mailboxes:     counts(model.MailboxStatuses(), f.Mailboxes),
 		Tenants:       counts(model.TenantStatuses(), f.Tenants),
 		Subscriptions: counts(model.SubscriptionStates(), f.Subscriptions),
-		OutboxPending: f.OutboxPending,
+		OutboxPending: f.OutboxPending, CallbacksPending: f.CallbacksPending,
 	}
 	if f.EarliestExpiry != nil {
 		figures.EarliestExpiry = *f.EarliestExpiry
 	}
 	if f.OutboxOldest != nil {
 		figures.OutboxOldest = *f.OutboxOldest
+	}
+	if f.CallbacksOldest != nil {
+		figures.CallbacksOldest = *f.CallbacksOldest
 	}
 	return figures, nil
 }

@@ -2,6 +2,7 @@ package callback
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -31,7 +32,7 @@ func client(t *testing.T, cfg Config, receiver *httptest.Server) *Client {
 }
 
 func message(url string) Message {
-	return Message{URL: url, ID: "c-1", Body: []byte(`{"type":"x"}`), Secrets: []string{NewSecret()}, SentAt: time.Now()}
+	return Message{URL: url, ID: "c-1", Body: []byte(`{"type":"x"}`), Secrets: []string{newSecret()}, SentAt: time.Now()}
 }
 
 func TestEverySecretSigns(t *testing.T) {
@@ -52,7 +53,7 @@ func TestEverySecretSigns(t *testing.T) {
 	defer receiver.Close()
 	c := client(t, Config{AllowPrivate: true, UserAgent: "pairsync/test"}, receiver)
 	m := message(receiver.URL)
-	m.Secrets = []string{NewSecret(), NewSecret()}
+	m.Secrets = []string{newSecret(), newSecret()}
 	if err := c.Send(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +64,7 @@ func TestEverySecretSigns(t *testing.T) {
 	if id := got.header.Get("webhook-id"); id != "c-1" {
 		t.Errorf("webhook-id is %q", id)
 	}
-	for i, secret := range append(slices.Clone(m.Secrets), NewSecret()) {
+	for i, secret := range append(slices.Clone(m.Secrets), newSecret()) {
 		verifier, err := standardwebhooks.NewWebhook(secret)
 		if err != nil {
 			t.Fatal(err)
@@ -78,13 +79,11 @@ func TestEverySecretSigns(t *testing.T) {
 	}
 }
 
-func TestSecretsAreTheSchemes(t *testing.T) {
+// newSecret is one as the scheme writes it.
+func newSecret() string { return "whsec_" + base64.StdEncoding.EncodeToString([]byte(rand.Text())) }
+
+func TestNothingGoesUnsigned(t *testing.T) {
 	t.Parallel()
-	one, other := NewSecret(), NewSecret()
-	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(one, "whsec_"))
-	if err != nil || len(key) != 32 || !strings.HasPrefix(one, "whsec_") || one == other {
-		t.Errorf("made %d bytes, %v", len(key), err)
-	}
 	c := client(t, Config{AllowPrivate: true}, nil)
 	for _, secrets := range [][]string{nil, {"whsec_!!!"}} {
 		m := message("http://127.0.0.1:1/")

@@ -24,64 +24,6 @@ func (w *world) renewer() *Renewer {
 	return r
 }
 
-// Only organisations that could let us in are tried, less and less often, and what was found out of the others stays.
-func TestWhichTenantsAreTried(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, simulator.Config{})
-	w.cfg.TenantProbeMin, w.cfg.TenantProbeMax = time.Second, 4*time.Second
-	r := w.renewer()
-	set := func(id string, method model.Method, st model.TenantStatus, consent simulator.Consent) {
-		t.Helper()
-		w.tenant(id)
-		if _, _, err := w.store.PutTenant(t.Context(), model.Tenant{ID: id, Name: "x", OwnerEmail: "it@x.example", Method: method}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.store.SetTenantStatus(t.Context(), id, st, "why"); err != nil {
-			t.Fatal(err)
-		}
-		if err := w.sim.SetConsent(id, consent); err != nil {
-			t.Fatal(err)
-		}
-	}
-	const pending, perUser, failing, gone, refusing = contoso, fabrikam, "33333333-3333-4333-8333-333333333333",
-		"44444444-4444-4444-8444-444444444444", "55555555-5555-4555-8555-555555555555"
-	set(pending, model.MethodDomainWide, model.TenantPendingConsent, simulator.ConsentGranted)
-	set(perUser, model.MethodPerUser, model.TenantPendingConsent, simulator.ConsentGranted)
-	set(failing, model.MethodDomainWide, model.TenantFailing, simulator.ConsentGranted)
-	set(gone, model.MethodDomainWide, model.TenantDisconnected, simulator.ConsentGranted)
-	set(refusing, model.MethodDomainWide, model.TenantFailing, simulator.ConsentMissing)
-
-	watch := tenantWatch{tries: map[string]int{}, next: map[string]time.Time{}}
-	r.checkTenants(t.Context(), &watch, noon)
-	for id, want := range map[string]model.TenantStatus{
-		pending: model.TenantConnected, perUser: model.TenantPendingConsent, failing: model.TenantConnected,
-		gone: model.TenantDisconnected, refusing: model.TenantFailing,
-	} {
-		if got, err := w.store.Tenant(t.Context(), id); err != nil || got.Status != want {
-			t.Errorf("%s is %s, want %s", id[:4], got.Status, want)
-		}
-	}
-	if tn, _ := w.store.Tenant(t.Context(), refusing); tn.StatusReason != graph.ReasonAppNotInTenant {
-		t.Errorf("reason %s", tn.StatusReason)
-	}
-	asked := func() int { return w.sim.Counters().Calls["token"] }
-	before, at := asked(), noon
-	for i, pause := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 4 * time.Second} {
-		r.checkTenants(t.Context(), &watch, at.Add(pause-time.Millisecond))
-		if asked() != before+i {
-			t.Errorf("asked again before %s were over", pause)
-		}
-		at = at.Add(pause)
-		r.checkTenants(t.Context(), &watch, at)
-		if asked() != before+i+1 {
-			t.Errorf("not asked again after %s", pause)
-		}
-	}
-	if len(watch.next) != 1 || len(watch.tries) != 1 {
-		t.Errorf("remembers %d tenants", len(watch.next))
-	}
-}
-
 func TestDisconnectedStaysDisconnected(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, simulator.Config{})

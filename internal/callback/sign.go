@@ -1,8 +1,6 @@
 package callback
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,19 +10,6 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
-
-// secretPrefix is how a secret of the scheme begins; standard base64 of the key follows.
-const secretPrefix = "whsec_"
-
-// secretSize is in bytes; the scheme asks for 24 to 64.
-const secretSize = 32
-
-// NewSecret makes a secret as the scheme writes it: whsec_ and a random key in base64.
-func NewSecret() string {
-	key := make([]byte, secretSize)
-	_, _ = rand.Read(key) // It never fails: https://pkg.go.dev/crypto/rand#Read
-	return secretPrefix + base64.StdEncoding.EncodeToString(key)
-}
 
 // sign sets the three headers of the scheme: one signature for each secret, in their order.
 func sign(header http.Header, m Message) error {
