@@ -28,7 +28,7 @@ type writing struct {
 	requests dbsql.SettleRequestsParams
 	opened   dbsql.InsertPendingParams
 	closed   dbsql.ClosePendingParams
-	// first is each written session as it was before.
+	// first is each written session that had a request, as it was before.
 	first map[SessionKey]Session
 	// rows are what the database gave the changes, by id.
 	rows map[string]dbsql.WriteChangesRow
@@ -43,7 +43,7 @@ type lastReading struct {
 func newWriting(n int) *writing {
 	return &writing{
 		last: make(map[SessionKey]*lastReading, n), touched: map[SessionKey]time.Time{},
-		rows: make(map[string]dbsql.WriteChangesRow, n), first: make(map[SessionKey]Session, n),
+		rows: make(map[string]dbsql.WriteChangesRow, n), first: map[SessionKey]Session{},
 	}
 }
 
@@ -77,7 +77,10 @@ func (w *writing) take(r Reading, sessions map[SessionKey]Session, policy Policy
 	l := w.last[key]
 	if l == nil {
 		l = &lastReading{}
-		w.last[key], w.first[key] = l, before
+		if before.Request != nil {
+			w.first[key] = before
+		}
+		w.last[key] = l
 		w.order = append(w.order, key)
 	}
 	l.beganAt = *latest(&l.beganAt, stored(r.Observation.ReadAt))
@@ -158,7 +161,7 @@ func (w *writing) send(ctx context.Context, conn *pgxpool.Conn, sessions map[Ses
 		}
 		dbsql.QueueWriteReadings(b, arg)
 	}
-	for _, key := range w.inOrder() {
+	for _, key := range slices.SortedFunc(maps.Keys(w.first), SessionKey.compare) {
 		w.settle(w.first[key], sessions[key])
 	}
 	if len(w.requests.Tenants) > 0 {
@@ -190,6 +193,7 @@ func (w *writing) complete(c *Change) {
 
 func (w *writing) readings(sessions map[SessionKey]Session) (dbsql.WriteReadingsParams, error) {
 	var p dbsql.WriteReadingsParams
+	none := []byte("null")
 	for _, key := range w.order {
 		s, l := sessions[key], w.last[key]
 		attendees, err := json.Marshal(s.Attendees)
@@ -213,25 +217,13 @@ func (w *writing) readings(sessions map[SessionKey]Session) (dbsql.WriteReadings
 			return p, err
 		}
 		if intent == nil {
-			intent = []byte("null")
+			intent = none
 		}
 		p.States, p.Intents = append(p.States, string(s.State)), append(p.Intents, intent)
 		p.NotifiedAt, p.BeganAt = append(p.NotifiedAt, l.notifiedAt), append(p.BeganAt, l.beganAt)
 		p.NextVerifyAt = append(p.NextVerifyAt, l.nextVerifyAt)
 	}
 	return p, nil
-}
-
-// inOrder are the written sessions that have or had a request, in the order in which rows are locked.
-func (w *writing) inOrder() []SessionKey {
-	var keys []SessionKey
-	for key, before := range w.first {
-		if before.Request != nil {
-			keys = append(keys, key)
-		}
-	}
-	slices.SortFunc(keys, SessionKey.compare)
-	return keys
 }
 
 func (k SessionKey) compare(other SessionKey) int {

@@ -32,8 +32,8 @@ type difference struct {
 	closed   []closed
 }
 
-func newDifference(s Session, o Observation, t Terms) *difference {
-	d := &difference{
+func newDifference(s Session, o Observation, t Terms) difference {
+	d := difference{
 		before: s, after: verified(s, o), observed: o, terms: t, written: t.Applied != nil, news: !sameVersion(s, o),
 		base: Seen{StartsAt: s.StartsAt, EndsAt: s.EndsAt, Cancelled: s.Status == SessionCancelled},
 	}

@@ -3,6 +3,7 @@ package model
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -37,6 +38,16 @@ type wanted struct {
 // ErrConflict when another session has the event.
 func (s *Store) PutSession(ctx context.Context, r SessionRequest) (session Session, created bool, err error) {
 	r = r.normalized()
+	session, created, err = s.put(ctx, r)
+	if errors.Is(err, ErrConflict) {
+		// The other session may have been this one, written by a request that came at the same time: PostgreSQL looks at the
+		// event's index even when the session's own has a conflict that is to be ignored.
+		session, created, err = s.put(ctx, r)
+	}
+	return session, created, err
+}
+
+func (s *Store) put(ctx context.Context, r SessionRequest) (session Session, created bool, err error) {
 	err = s.inTx(ctx, func(tx pgx.Tx) error {
 		attendees, err := s.attendeesOf(ctx, tx, r)
 		if err != nil {

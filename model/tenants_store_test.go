@@ -21,6 +21,7 @@ func TestPutTenant(t *testing.T) {
 	}
 	want := put
 	want.Policy.Reschedule, want.Status = model.PolicyApply, model.TenantPendingConsent
+	want.Callback = &model.Callback{Status: model.CallbackOK}
 	want.CreatedAt, want.UpdatedAt = saved.CreatedAt, saved.UpdatedAt
 	equal(t, "tenant", saved, want)
 
