@@ -67,14 +67,11 @@ func (o outlook) cancel(ctx context.Context, mb graph.Mailbox, id, comment strin
 	return err
 }
 
-// book creates the session's event. What an earlier claim has booked under the same transaction is what Outlook gives then, with
-// what was wanted at that time; it is brought up to date like any event.
+// book creates the session's event. What an earlier claim has booked under the same transaction is the event then, with what was
+// wanted at that time; it is brought up to date like any other.
 func (a *applier) book(ctx context.Context, mb graph.Mailbox, w *model.Work) (written bool, err error) {
 	s, readAt := w.Session, time.Now()
-	ev, err := a.outlook.create(ctx, mb, graph.EventDraft{
-		Subject: s.Title, Start: s.StartsAt, End: s.EndsAt, TimeZone: s.TimeZone, Attendees: guests(s.Attendees, nil),
-		Teams: s.OnlineMeeting == onlineTeams, TransactionID: w.TransactionID,
-	})
+	ev, err := a.create(ctx, mb, w)
 	if err != nil {
 		return false, err
 	}
@@ -99,6 +96,22 @@ func (a *applier) book(ctx context.Context, mb graph.Mailbox, w *model.Work) (wr
 	}
 	a.step(ctx, "committed")
 	return true, nil
+}
+
+// create gives the one event of a booking. An earlier claim's is looked for first: Graph makes no second one of a transaction,
+// but is said to forget them.
+func (a *applier) create(ctx context.Context, mb graph.Mailbox, w *model.Work) (graph.Event, error) {
+	if w.Before {
+		ev, err := a.outlook.booked(ctx, mb, w.TransactionID)
+		if graph.KindOf(err) != graph.KindNotFound {
+			return ev, err
+		}
+	}
+	s := w.Session
+	return a.outlook.create(ctx, mb, graph.EventDraft{
+		Subject: s.Title, Start: s.StartsAt, End: s.EndsAt, TimeZone: s.TimeZone, Attendees: guests(s.Attendees, nil),
+		Teams: s.OnlineMeeting == onlineTeams, TransactionID: w.TransactionID,
+	})
 }
 
 // change reads the session's event, commits what it shows, and writes what is still wanted then.
