@@ -167,14 +167,15 @@ func (c *callbacks) refused(ctx context.Context, d model.Delivery, failure error
 		reason, told = f.Reason, min(f.RetryAfter, longestRetryAfter)
 	}
 	c.metrics.called(callbackRetried, 1)
-	wait := max(backoff(d.Attempts+1, c.cfg.CallbackRetryMin, c.cfg.CallbackRetryMax), told)
-	if err := c.store.CallbackFailed(ctx, d.Tenant, d.Change.Cursor, now.Add(wait), string(reason)); err != nil {
+	wait := backoff(d.Attempts+1, c.cfg.CallbackRetryMin, c.cfg.CallbackRetryMax)
+	alone := c.ill(d, reason == callback.ReasonGone, now)
+	if alone {
+		wait = c.probeIn(d, reason, now)
+	}
+	until := now.Add(max(wait, told))
+	if err := c.store.CallbackFailed(ctx, d.Tenant, d.Change.Cursor, until, string(reason)); err != nil || !alone {
 		return err
 	}
-	if !c.ill(d, reason == callback.ReasonGone, now) {
-		return nil
-	}
-	until := now.Add(max(c.probeIn(d, reason, now), told))
 	news, err := c.store.CallbackPaused(ctx, d.Tenant, string(reason), until)
 	if err != nil {
 		return err

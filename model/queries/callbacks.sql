@@ -62,29 +62,39 @@ SELECT due_at FROM callback_queue WHERE due_at > now() ORDER BY due_at LIMIT 1;
 
 -- What was tried in vain for so long, and what waited that long for a receiver that is left alone.
 -- name: ExpireCallbacks :execrows
-DELETE FROM callback_queue q
-WHERE COALESCE(q.claimed_until <= now(), true) AND (
-    q.attempts > 0 AND q.first_tried_at < now() - @age::interval
-    OR EXISTS (
-        SELECT 1 FROM incidents i JOIN changes c ON c.cursor = q.cursor
-        WHERE i.tenant = q.tenant AND i.scope = 'callback' AND i.closed_at IS NULL AND i.opened_at < now() - @age::interval
-            AND c.applied_at < now() - @age::interval
+WITH old AS (
+    SELECT q.cursor FROM callback_queue q
+    WHERE COALESCE(q.claimed_until <= now(), true) AND (
+        q.attempts > 0 AND q.first_tried_at < now() - @age::interval
+        OR EXISTS (
+            SELECT 1 FROM incidents i JOIN changes c ON c.cursor = q.cursor
+            WHERE i.tenant = q.tenant AND i.scope = 'callback' AND i.closed_at IS NULL AND i.opened_at < now() - @age::interval
+                AND c.applied_at < now() - @age::interval
+        )
     )
-);
+    ORDER BY q.cursor
+    FOR UPDATE SKIP LOCKED
+)
+DELETE FROM callback_queue q USING old o WHERE q.cursor = o.cursor;
 
 -- name: CallbackDone :exec
 DELETE FROM callback_queue WHERE cursor = @cursor;
 
--- What waits behind the change in its session need not be looked at before it is due.
+-- What waits behind the change in its session need not be looked at before it is due. Whoever writes several rows of the queue
+-- locks them in the order of their cursors.
 -- name: CallbackFailed :exec
+WITH waiting AS (
+    SELECT q.cursor FROM callback_queue head JOIN callback_queue q ON q.tenant = head.tenant AND q.session = head.session
+    WHERE head.cursor = @cursor AND head.tenant = @tenant AND q.cursor >= head.cursor
+    ORDER BY q.cursor
+    FOR NO KEY UPDATE OF q
+)
 UPDATE callback_queue q SET
     due_at = CASE WHEN q.cursor = @cursor THEN @retry_at::timestamptz ELSE GREATEST(q.due_at, @retry_at::timestamptz) END,
     claimed_until = CASE WHEN q.cursor <> @cursor THEN q.claimed_until END,
     attempts = q.attempts + CASE WHEN q.cursor = @cursor THEN 1 ELSE 0 END,
     reason = CASE WHEN q.cursor = @cursor THEN @reason ELSE q.reason END
-FROM callback_queue head
-WHERE head.cursor = @cursor AND head.tenant = @tenant
-    AND q.tenant = head.tenant AND q.session = head.session AND q.cursor >= head.cursor;
+FROM waiting w WHERE q.cursor = w.cursor;
 
 -- name: PauseCallbacks :exec
 UPDATE tenants SET callback_paused_until = @until::timestamptz, callback_reason = @reason WHERE id = @id;
@@ -93,16 +103,29 @@ UPDATE tenants SET callback_paused_until = @until::timestamptz, callback_reason 
 UPDATE tenants SET callback_paused_until = NULL, callback_reason = '' WHERE id = @id;
 
 -- name: PostponeCallbacks :exec
-UPDATE callback_queue SET due_at = @until::timestamptz WHERE tenant = @tenant AND due_at < @until::timestamptz;
+WITH waiting AS (
+    SELECT q.cursor FROM callback_queue q WHERE q.tenant = @tenant AND q.due_at < @until::timestamptz
+    ORDER BY q.cursor
+    FOR NO KEY UPDATE
+)
+UPDATE callback_queue q SET due_at = @until::timestamptz FROM waiting w WHERE q.cursor = w.cursor;
 
 -- name: CallbackIsPaused :one
 SELECT (callback_paused_until IS NOT NULL)::boolean AS paused FROM tenants WHERE id = @id;
 
 -- name: HastenCallbacks :exec
-UPDATE callback_queue SET due_at = now() WHERE tenant = @tenant AND due_at > now();
+WITH waiting AS (
+    SELECT q.cursor FROM callback_queue q WHERE q.tenant = @tenant AND q.due_at > now()
+    ORDER BY q.cursor
+    FOR NO KEY UPDATE
+)
+UPDATE callback_queue q SET due_at = now() FROM waiting w WHERE q.cursor = w.cursor;
 
 -- name: EmptyCallbacks :exec
-DELETE FROM callback_queue WHERE tenant = @tenant;
+WITH waiting AS (
+    SELECT q.cursor FROM callback_queue q WHERE q.tenant = @tenant ORDER BY q.cursor FOR UPDATE
+)
+DELETE FROM callback_queue q USING waiting w WHERE q.cursor = w.cursor;
 
 -- name: NotifyCallbacks :exec
 SELECT pg_notify('pairsync_callbacks', '');

@@ -20,14 +20,18 @@ func (q *Queries) CallbackDone(ctx context.Context, db DBTX, cursor int64) error
 }
 
 const callbackFailed = `-- name: CallbackFailed :exec
+WITH waiting AS (
+    SELECT q.cursor FROM callback_queue head JOIN callback_queue q ON q.tenant = head.tenant AND q.session = head.session
+    WHERE head.cursor = $1 AND head.tenant = $4 AND q.cursor >= head.cursor
+    ORDER BY q.cursor
+    FOR NO KEY UPDATE OF q
+)
 UPDATE callback_queue q SET
     due_at = CASE WHEN q.cursor = $1 THEN $2::timestamptz ELSE GREATEST(q.due_at, $2::timestamptz) END,
     claimed_until = CASE WHEN q.cursor <> $1 THEN q.claimed_until END,
     attempts = q.attempts + CASE WHEN q.cursor = $1 THEN 1 ELSE 0 END,
     reason = CASE WHEN q.cursor = $1 THEN $3 ELSE q.reason END
-FROM callback_queue head
-WHERE head.cursor = $1 AND head.tenant = $4
-    AND q.tenant = head.tenant AND q.session = head.session AND q.cursor >= head.cursor
+FROM waiting w WHERE q.cursor = w.cursor
 `
 
 type CallbackFailedParams struct {
@@ -37,7 +41,8 @@ type CallbackFailedParams struct {
 	Tenant  string
 }
 
-// What waits behind the change in its session need not be looked at before it is due.
+// What waits behind the change in its session need not be looked at before it is due. Whoever writes several rows of the queue
+// locks them in the order of their cursors.
 func (q *Queries) CallbackFailed(ctx context.Context, db DBTX, arg CallbackFailedParams) error {
 	_, err := db.Exec(ctx, callbackFailed,
 		arg.Cursor,
@@ -191,7 +196,10 @@ func (q *Queries) ClaimCallbacks(ctx context.Context, db DBTX, arg ClaimCallback
 }
 
 const emptyCallbacks = `-- name: EmptyCallbacks :exec
-DELETE FROM callback_queue WHERE tenant = $1
+WITH waiting AS (
+    SELECT q.cursor FROM callback_queue q WHERE q.tenant = $1 ORDER BY q.cursor FOR UPDATE
+)
+DELETE FROM callback_queue q USING waiting w WHERE q.cursor = w.cursor
 `
 
 func (q *Queries) EmptyCallbacks(ctx context.Context, db DBTX, tenant string) error {
@@ -215,15 +223,20 @@ func (q *Queries) ExpireCallbackSecrets(ctx context.Context, db DBTX, arg Expire
 }
 
 const expireCallbacks = `-- name: ExpireCallbacks :execrows
-DELETE FROM callback_queue q
-WHERE COALESCE(q.claimed_until <= now(), true) AND (
-    q.attempts > 0 AND q.first_tried_at < now() - $1::interval
-    OR EXISTS (
-        SELECT 1 FROM incidents i JOIN changes c ON c.cursor = q.cursor
-        WHERE i.tenant = q.tenant AND i.scope = 'callback' AND i.closed_at IS NULL AND i.opened_at < now() - $1::interval
-            AND c.applied_at < now() - $1::interval
+WITH old AS (
+    SELECT q.cursor FROM callback_queue q
+    WHERE COALESCE(q.claimed_until <= now(), true) AND (
+        q.attempts > 0 AND q.first_tried_at < now() - $1::interval
+        OR EXISTS (
+            SELECT 1 FROM incidents i JOIN changes c ON c.cursor = q.cursor
+            WHERE i.tenant = q.tenant AND i.scope = 'callback' AND i.closed_at IS NULL AND i.opened_at < now() - $1::interval
+                AND c.applied_at < now() - $1::interval
+        )
     )
+    ORDER BY q.cursor
+    FOR UPDATE SKIP LOCKED
 )
+DELETE FROM callback_queue q USING old o WHERE q.cursor = o.cursor
 `
 
 // What was tried in vain for so long, and what waited that long for a receiver that is left alone.
@@ -245,7 +258,12 @@ func (q *Queries) ForgetCallbackSecrets(ctx context.Context, db DBTX, tenant str
 }
 
 const hastenCallbacks = `-- name: HastenCallbacks :exec
-UPDATE callback_queue SET due_at = now() WHERE tenant = $1 AND due_at > now()
+WITH waiting AS (
+    SELECT q.cursor FROM callback_queue q WHERE q.tenant = $1 AND q.due_at > now()
+    ORDER BY q.cursor
+    FOR NO KEY UPDATE
+)
+UPDATE callback_queue q SET due_at = now() FROM waiting w WHERE q.cursor = w.cursor
 `
 
 func (q *Queries) HastenCallbacks(ctx context.Context, db DBTX, tenant string) error {
@@ -290,7 +308,12 @@ func (q *Queries) PauseCallbacks(ctx context.Context, db DBTX, arg PauseCallback
 }
 
 const postponeCallbacks = `-- name: PostponeCallbacks :exec
-UPDATE callback_queue SET due_at = $1::timestamptz WHERE tenant = $2 AND due_at < $1::timestamptz
+WITH waiting AS (
+    SELECT q.cursor FROM callback_queue q WHERE q.tenant = $2 AND q.due_at < $1::timestamptz
+    ORDER BY q.cursor
+    FOR NO KEY UPDATE
+)
+UPDATE callback_queue q SET due_at = $1::timestamptz FROM waiting w WHERE q.cursor = w.cursor
 `
 
 type PostponeCallbacksParams struct {
