@@ -83,9 +83,12 @@ func (z zones) wall(t time.Time, iana string) wireDateTime {
 	if _, theirs := t.In(standsFor).Zone(); theirs != offset {
 		return utc
 	}
-	// An hour that clocks show twice would be read as the first of the two.
-	if twice := time.Date(local.Year(), local.Month(), local.Day(), local.Hour(), local.Minute(), local.Second(), local.Nanosecond(), zone); !twice.Equal(t) {
-		return utc
+	for _, near := range []time.Duration{-3 * time.Hour, 3 * time.Hour} {
+		_, other := t.Add(near).In(zone).Zone()
+		twin := t.Add(time.Duration(offset-other) * time.Second).In(zone)
+		if other != offset && twin.Format(layout) == local.Format(layout) {
+			return utc // Clocks show this hour twice, and nobody says which of the two a wall time means.
+		}
 	}
 	return wireDateTime{DateTime: local.Format(layout), TimeZone: name}
 }
