@@ -47,9 +47,15 @@ func (c *Console) openConsent(w http.ResponseWriter, r *http.Request, who princi
 // redirect is where Microsoft sends browsers back to; it has to be registered with the application just so.
 func (c *Console) redirect(path string) string { return c.cfg.PublicURL.JoinPath(path).String() }
 
-// consentPermissions are the application permissions that pairsync needs of an organisation.
-func consentPermissions() []string {
-	return []string{"Calendars.ReadWrite", "MailboxSettings.Read", "User.Read.All"}
+// consentPermissions are the application permissions that pairsync needs of an organisation: of each row one, of which the
+// first is the least that works.
+// https://learn.microsoft.com/graph/permissions-reference
+func consentPermissions() [][]string {
+	return [][]string{
+		{"Calendars.ReadWrite"},
+		{"MailboxSettings.Read", "MailboxSettings.ReadWrite"},
+		{"User.ReadBasic.All", "User.Read.All", "Directory.Read.All"},
+	}
 }
 
 // finishConsent ends an admin's way to Microsoft and back. Nothing in the query is believed: an error is said first, the
@@ -130,8 +136,15 @@ func (c *Console) awaitConsent(ctx context.Context, tenant string) (tid string, 
 	}
 }
 
+// missingRoles are the least permissions that a token would need in addition.
 func missingRoles(have []string) []string {
-	return slices.DeleteFunc(consentPermissions(), func(role string) bool { return slices.Contains(have, role) })
+	var missing []string
+	for _, enough := range consentPermissions() {
+		if !slices.ContainsFunc(enough, func(role string) bool { return slices.Contains(have, role) }) {
+			missing = append(missing, enough[0])
+		}
+	}
+	return missing
 }
 
 func isGUID(s string) bool {
