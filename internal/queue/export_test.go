@@ -1,4 +1,4 @@
 package queue
 
 // Held is how many messages the consumer has in hand.
-func (c *Consumer) Held() int { return c.desk.held() }
+func (c *consumer[T]) Held() int { return c.desk.held() }
