@@ -127,8 +127,8 @@ func recoveredParts(m model.Mail) []mail.Part {
 // expiryParts say what expires, and what to do before.
 func expiryParts(m model.Mail) []mail.Part {
 	return []mail.Part{{Title: "Something expires", Paragraphs: []string{
-		fmt.Sprintf("What will happen: %s with which pairsync signs in to Microsoft 365 expires on %s, in less than %d days.",
-			m.Subject, m.ExpiresAt.UTC().Format(letterTime), m.Days+1),
+		fmt.Sprintf("What will happen: %s with which pairsync signs in to Microsoft 365 expires on %s, in %d days or less.",
+			m.Subject, m.ExpiresAt.UTC().Format(letterTime), m.Days),
 		"What that means: from then on no calendar of any organisation can be read or written. Nothing is cancelled.",
 		"How to prevent it: whoever operates pairsync adds a new certificate to the application in Entra (App registrations, " +
 			"Certificates & secrets), puts it into the file that PAIRSYNC_CLIENT_CERTIFICATE_FILE names, and removes the old one from Entra. " +
