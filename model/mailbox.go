@@ -41,8 +41,17 @@ func (s *Store) MailboxFailed(
 		if err != nil {
 			return fmt.Errorf("marking sessions unreachable: %w", err)
 		}
-		if was.MailboxStatus == string(MailboxUnknown) && st == MailboxNeedsSignIn {
-			return nil // They have never signed in: nothing has broken.
+		if st == MailboxNeedsSignIn && was.MailboxStatus != string(MailboxOK) {
+			// Whoever has never signed in has nothing that could break.
+			known, err := s.q.IncidentIsOpen(ctx, tx, dbsql.IncidentIsOpenParams{
+				Tenant: tenant, Scope: string(ScopeMailbox), Participant: participant,
+			})
+			if err != nil {
+				return fmt.Errorf("looking for the incident: %w", err)
+			}
+			if !known {
+				return nil
+			}
 		}
 		return s.openIncident(ctx, tx, dbsql.OpenIncidentParams{
 			Tenant: tenant, Scope: string(ScopeMailbox), Participant: participant, Status: string(st), Reason: reason,

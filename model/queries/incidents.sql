@@ -7,12 +7,9 @@ RETURNING i.id, (i.opened_mail IS NOT NULL)::boolean AS told;
 
 -- name: IncidentIsOpen :one
 SELECT EXISTS (
-    SELECT 1 FROM incidents WHERE tenant = @tenant AND scope = @scope AND participant = '' AND closed_at IS NULL
+    SELECT 1 FROM incidents
+    WHERE tenant = @tenant AND scope = @scope AND participant = @participant AND closed_at IS NULL
 );
-
--- name: IncidentToTell :one
-SELECT id, status, reason FROM incidents
-WHERE tenant = @tenant AND scope = @scope AND participant = @participant AND closed_at IS NULL AND opened_mail IS NULL;
 
 -- name: CloseIncident :one
 UPDATE incidents SET closed_at = now()

@@ -114,44 +114,22 @@ func (q *Queries) DropEmptyLetter(ctx context.Context, db DBTX, id int64) error 
 
 const incidentIsOpen = `-- name: IncidentIsOpen :one
 SELECT EXISTS (
-    SELECT 1 FROM incidents WHERE tenant = $1 AND scope = $2 AND participant = '' AND closed_at IS NULL
+    SELECT 1 FROM incidents
+    WHERE tenant = $1 AND scope = $2 AND participant = $3 AND closed_at IS NULL
 )
 `
 
 type IncidentIsOpenParams struct {
-	Tenant string
-	Scope  string
-}
-
-func (q *Queries) IncidentIsOpen(ctx context.Context, db DBTX, arg IncidentIsOpenParams) (bool, error) {
-	row := db.QueryRow(ctx, incidentIsOpen, arg.Tenant, arg.Scope)
-	var exists bool
-	err := row.Scan(&exists)
-	return exists, err
-}
-
-const incidentToTell = `-- name: IncidentToTell :one
-SELECT id, status, reason FROM incidents
-WHERE tenant = $1 AND scope = $2 AND participant = $3 AND closed_at IS NULL AND opened_mail IS NULL
-`
-
-type IncidentToTellParams struct {
 	Tenant      string
 	Scope       string
 	Participant string
 }
 
-type IncidentToTellRow struct {
-	ID     int64
-	Status string
-	Reason string
-}
-
-func (q *Queries) IncidentToTell(ctx context.Context, db DBTX, arg IncidentToTellParams) (IncidentToTellRow, error) {
-	row := db.QueryRow(ctx, incidentToTell, arg.Tenant, arg.Scope, arg.Participant)
-	var i IncidentToTellRow
-	err := row.Scan(&i.ID, &i.Status, &i.Reason)
-	return i, err
+func (q *Queries) IncidentIsOpen(ctx context.Context, db DBTX, arg IncidentIsOpenParams) (bool, error) {
+	row := db.QueryRow(ctx, incidentIsOpen, arg.Tenant, arg.Scope, arg.Participant)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
 }
 
 const incidentsOfMails = `-- name: IncidentsOfMails :many
