@@ -113,6 +113,89 @@ func (b *bed) writers(sessions int) map[string]func(ctx context.Context, n int) 
 			_, _, err := b.PutSession(ctx, l)
 			return err
 		},
+		"put other times": func(ctx context.Context, n int) error {
+			i := n % sessions
+			l := linkOf(fmt.Sprintf("s%d", i))
+			l.Organizer, l.Attendees = fmt.Sprintf("p-%d", 1+i%2), []string{"p-3"}
+			l.StartsAt, l.EndsAt = tomorrow(n%11), tomorrow(n%11+2)
+			_, _, err := b.PutSession(ctx, l)
+			if errors.Is(err, model.ErrCancelled) {
+				return nil
+			}
+			return err
+		},
+		"carry out": func(ctx context.Context, n int) error {
+			commands, err := b.ClaimCommands(ctx, 4, time.Millisecond)
+			for _, c := range commands {
+				w, open, err := b.ClaimRequest(ctx, c.Tenant, c.Session, time.Second)
+				if errors.Is(err, model.ErrClaimed) || err == nil && !open {
+					continue
+				}
+				if err != nil {
+					return err
+				}
+				if n%3 == 0 {
+					err = b.ReleaseRequest(ctx, w, time.Now())
+				} else {
+					o := eventOf(w.Session, n*20)
+					o.EventID = "AAk-" + c.Session
+					r := reading(w.Session, o)
+					r.Applied = &model.Applied{Version: c.Version}
+					_, err = b.Commit(ctx, []model.Reading{r})
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return err
+		},
+		"answer": func(ctx context.Context, n int) error {
+			pending, err := b.Pending(ctx, "t", model.PendingOpen, 0, 3)
+			for i, p := range pending {
+				answer := b.ApplyPending
+				if (i+n)%2 == 0 {
+					answer = b.UndoPending
+				}
+				if _, err := answer(ctx, "t", p.ID, time.Time{}); err != nil && !errors.Is(err, model.ErrSettled) {
+					return err
+				}
+			}
+			return err
+		},
+		"put the tenant": func(ctx context.Context, n int) error {
+			choices := []model.PolicyChoice{model.PolicyApply, model.PolicyAsk, model.PolicyNotify}
+			_, _, err := b.PutTenant(ctx, model.Tenant{
+				ID: "t", Name: "Contoso", OwnerEmail: "it@contoso.example", Method: model.MethodDomainWide,
+				CallbackURL: fmt.Sprintf("https://platform.example/%d", n%2),
+				Policy:      model.Policy{Reschedule: choices[n%3], Cancel: choices[n/3%3]},
+			})
+			return err
+		},
+		"call": func(ctx context.Context, n int) error {
+			deliveries, err := b.ClaimCallbacks(ctx, 5, 5, time.Second, nil)
+			for i, d := range deliveries {
+				if (i+n)%2 == 0 {
+					err = errors.Join(err, b.CallbackDone(ctx, d.Change.Cursor))
+				} else {
+					err = errors.Join(err, b.CallbackFailed(ctx, "t", d.Change.Cursor, time.Now(), "status_500"))
+				}
+			}
+			if _, paused := b.CallbackPaused(ctx, "t", "status_500", time.Now()); n%5 == 0 {
+				err = errors.Join(err, paused)
+			}
+			return err
+		},
+		"write letters": func(ctx context.Context, _ int) error {
+			letters, err := b.ClaimMail(ctx, 5, 0, time.Second)
+			for _, m := range letters {
+				ok, sending := b.MailSending(ctx, m.ID)
+				err = errors.Join(err, sending)
+				if ok {
+					err = errors.Join(err, b.MailSent(ctx, m.ID))
+				}
+			}
+			return err
+		},
 		"put a participant": func(ctx context.Context, n int) error {
 			_, _, err := b.PutParticipant(ctx, model.Participant{Tenant: "t", ID: "p-1", Email: fmt.Sprintf("ada%d@contoso.example", n%2)})
 			return err
