@@ -75,6 +75,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 
 // killedAt is one such story; false says that it was over before the nth step.
 func killedAt(t *testing.T, l life, nth int64, meanwhile bool) (killed bool) {
+	t.Helper()
 	h := newHouse(t, plan{idle: true, workers: paced(func(c *config) {
 		// The claim of the killed process has to lapse, and the command that it took to be published again.
 		c.ApplyLease, c.ApplyAgain, c.Grace = 500*time.Millisecond, 300*time.Millisecond, time.Millisecond

@@ -76,7 +76,7 @@ func (a *applier) book(ctx context.Context, mb graph.Mailbox, w *model.Work) (wr
 		return false, err
 	}
 	a.step(ctx, "created")
-	if !w.Before && !(ev.Start.Equal(s.StartsAt) && ev.End.Equal(s.EndsAt)) {
+	if !w.Before && (!ev.Start.Equal(s.StartsAt) || !ev.End.Equal(s.EndsAt)) {
 		// Nobody can have moved it yet: Outlook's clocks differ from ours in that zone.
 		ev, err = a.outlook.update(ctx, mb, ev.ID, ev.ChangeKey, graph.EventPatch{Start: s.StartsAt, End: s.EndsAt})
 		if err != nil {

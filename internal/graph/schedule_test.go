@@ -2,6 +2,7 @@ package graph
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -116,7 +117,7 @@ func TestSchedulesThatCannotBeRead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e, ok := got[0].Err.(*Error)
+		e, ok := errors.AsType[*Error](got[0].Err)
 		if !ok || e.Kind != want.kind || e.Reason != want.reason {
 			t.Errorf("%s: %v, want %s for %s", code, got[0].Err, want.kind, want.reason)
 		}

@@ -69,7 +69,7 @@ type DirectoryUser struct {
 // Users lists up to limit people of the directory, in no order that means anything.
 func (c *Client) Users(ctx context.Context, tenant string, limit int) ([]DirectoryUser, error) {
 	var all []DirectoryUser
-	top := int32(min(max(limit, 1), 999)) //nolint:gosec // At most 999, which is Graph's own bound.
+	top := int32(min(max(limit, 1), 999))
 	build := func(ctx context.Context) (*http.Request, error) {
 		builder := users.NewUsersRequestBuilderInternal(c.path(), c.adapter)
 		info, err := builder.ToGetRequestInformation(ctx, &users.UsersRequestBuilderGetRequestConfiguration{

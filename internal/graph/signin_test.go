@@ -27,11 +27,11 @@ import (
 )
 
 // jwtOf is a token with these claims, whose signature nobody looks at.
-func jwtOf(t testing.TB, claims map[string]any) string {
-	t.Helper()
+func jwtOf(tb testing.TB, claims map[string]any) string {
+	tb.Helper()
 	body, err := json.Marshal(claims)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return "e30." + base64.RawURLEncoding.EncodeToString(body) + ".x"
 }
