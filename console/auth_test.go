@@ -149,6 +149,36 @@ func TestNewRefusesWhatItCannotUse(t *testing.T) {
 	}
 }
 
+// TestEveryPathNeedsAToken goes by the description, which also shows that every described path is there.
+func TestEveryPathNeedsAToken(t *testing.T) {
+	t.Parallel()
+	a := startAPI(t)
+	a.people(adaTenant, "p-1")
+	fill := strings.NewReplacer("{tenant}", adaTenant, "{participant}", "p-1", "{session}", "s-1", "{pending}", "x", "{request}", "x")
+	n := 0
+	for template, item := range a.description.doc["paths"].(map[string]any) {
+		for method, operation := range item.(map[string]any) {
+			described, ok := operation.(map[string]any)
+			if !ok || described["security"] != nil {
+				continue
+			}
+			n++
+			path := fill.Replace(template)
+			a.request(strings.ToUpper(method), path, "", "").want(t, 401)
+			a.request(strings.ToUpper(method), path, "made-up", "").want(t, 401)
+			if !strings.Contains(template, "{tenant}") {
+				continue
+			}
+			if res := a.request(strings.ToUpper(method), strings.Replace(path, adaTenant, otherTenant, 1), adaToken, "{}"); res.status != 404 && res.status != 422 {
+				t.Errorf("%s %s: a token of another organisation gets %d", method, template, res.status)
+			}
+		}
+	}
+	if n < 25 {
+		t.Errorf("only %d operations are described", n)
+	}
+}
+
 func TestFrame(t *testing.T) {
 	t.Parallel()
 	a := startAPI(t)

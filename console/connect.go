@@ -121,7 +121,7 @@ func owns(person graph.SignIn, p model.Participant) bool {
 	if person.User == "" {
 		return false
 	}
-	return strings.EqualFold(person.User, p.MailboxID) || strings.EqualFold(person.Name, p.Email)
+	return strings.EqualFold(person.User, p.MailboxID) || person.Name != "" && strings.EqualFold(person.Name, p.Email)
 }
 
 // missingScopes are what a person had to allow and didn't. Entra names scopes of Graph with or without its address.

@@ -28,7 +28,7 @@ func TestConnect(t *testing.T) {
 	}
 	back := answerAt(t, link, "answer", "consent")
 	shows(t, back, 200, "Your calendar is connected")
-	if got := o.mailboxStatus("p-1"); got != "ok" {
+	if got := o.mailboxStatus(); got != "ok" {
 		t.Errorf("the mailbox is %s", got)
 	}
 	if got := o.tenantStatus(); got != "connected" {
@@ -87,7 +87,7 @@ func TestConnectAnotherPerson(t *testing.T) {
 	if strings.Contains(body, "ada@") {
 		t.Errorf("the page tells Ada's address: %s", body)
 	}
-	if got := o.mailboxStatus("p-1"); got != "unknown" {
+	if got := o.mailboxStatus(); got != "unknown" {
 		t.Errorf("the mailbox is %s", got)
 	}
 	if _, _, err := o.store.RefreshToken(t.Context(), adaTenant, "p-1"); err == nil {
@@ -108,7 +108,7 @@ func TestConnectRefused(t *testing.T) {
 	forged := o.server.URL + "/connect/callback?" + url.Values{"code": {"made-up"}, "state": {u.Query().Get("state")}}.Encode()
 	shows(t, forged, 400, "took too long")
 	shows(t, answerAt(t, link, "answer", "consent"), 410, "used up")
-	if got := o.mailboxStatus("p-1"); got != "unknown" {
+	if got := o.mailboxStatus(); got != "unknown" {
 		t.Errorf("the mailbox is %s", got)
 	}
 }

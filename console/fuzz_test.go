@@ -64,19 +64,24 @@ func TestOddBodies(t *testing.T) {
 	a.people(adaTenant, "p-1", "p-2")
 	window := map[string]any{"days": []any{"monday"}, "from": "09:00", "to": "17:00", "time_zone": "UTC"}
 	for name, tc := range map[string]struct {
-		path, schema string
-		good         map[string]any
+		method, path, schema string
+		good                 map[string]any
 	}{
-		"tenant": {tenantPath(adaTenant), "TenantInput", map[string]any{
-			"name": "Contoso", "owner_email": "o@contoso.example", "method": "domain_wide", "callback_url": "https://x.example/", "policy": map[string]any{"cancel": "apply"},
+		"tenant": {"PUT", tenantPath(adaTenant), "TenantInput", map[string]any{
+			"name": "Contoso", "owner_email": "o@contoso.example", "method": "domain_wide", "callback_url": "https://x.example/", "policy": map[string]any{"cancel": "ask"},
 		}},
-		"participant": {participantPath(adaTenant, "p-odd"), "ParticipantInput", map[string]any{
+		"participant": {"PUT", participantPath(adaTenant, "p-odd"), "ParticipantInput", map[string]any{
 			"email": "a@contoso.example", "name": "Ada", "availability": []any{window},
 		}},
-		"session": {"", "SessionInput", map[string]any{
+		"session": {"PUT", "", "SessionInput", map[string]any{
 			"organizer": "p-1", "attendees": []any{"p-2"}, "starts_at": "2099-12-01T09:00:00Z", "ends_at": "2099-12-01T09:30:00Z",
-			"time_zone": "UTC", "title": "T", "online_meeting": "teams", "outlook": map[string]any{"event_id": "event"},
+			"time_zone": "UTC", "title": "T", "online_meeting": "teams", "outlook": map[string]any{"event_id": "event"}, "version": 1,
 		}},
+		"integration request": {"POST", tenantPath(adaTenant) + "/integration-requests", "IntegrationRequestInput", map[string]any{
+			"participant": "p-1", "note": "Please",
+		}},
+		"connection test": {"POST", tenantPath(adaTenant) + "/test", "ConnectionTestInput", map[string]any{"sample": 1, "participants": []any{"p-1"}}},
+		"cancellation":    {"POST", sessionPath(adaTenant, "s-1") + "/cancel", "CancelInput", map[string]any{"comment": "Sorry"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -87,7 +92,7 @@ func TestOddBodies(t *testing.T) {
 					n++
 					path = sessionPath(adaTenant, fmt.Sprintf("s-%d", n))
 				}
-				res := a.request("PUT", path, allToken, string(body))
+				res := a.request(tc.method, path, allToken, string(body))
 				if res.status >= 500 {
 					rt.Fatalf("%s answers %d: %s", body, res.status, res.body)
 				}

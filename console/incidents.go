@@ -15,7 +15,7 @@ func (c *Console) listIncidents(w http.ResponseWriter, r *http.Request, who prin
 		return err
 	}
 	q := readQuery(r, "status", "limit", "cursor")
-	status := q.oneOf("status", "open", "all")
+	status := q.status("open", "all")
 	after, limit := q.feedCursor("cursor"), q.limit()
 	if q.first != nil {
 		return q.first

@@ -46,7 +46,7 @@ func (c *Console) listIntegrationRequests(w http.ResponseWriter, r *http.Request
 		return err
 	}
 	q := readQuery(r, "status", "limit", "cursor")
-	status := q.oneOf("status", string(model.IntegrationOpen), string(model.IntegrationApproved), string(model.IntegrationDeclined))
+	status := q.status(string(model.IntegrationOpen), string(model.IntegrationApproved), string(model.IntegrationDeclined))
 	after, limit := q.feedCursor("cursor"), q.limit()
 	if q.first != nil {
 		return q.first

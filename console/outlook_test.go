@@ -238,10 +238,10 @@ func (a *api) tenantStatus() string {
 	return decode[struct{ Status string }](a.t, a.get(tenantPath(adaTenant)).want(a.t, 200)).Status
 }
 
-// mailboxStatus is how a participant's mailbox stands.
-func (a *api) mailboxStatus(id string) string {
+// mailboxStatus is how Ada's mailbox stands.
+func (a *api) mailboxStatus() string {
 	a.t.Helper()
-	return decode[struct{ Mailbox struct{ Status string } }](a.t, a.get(participantPath(adaTenant, id)).want(a.t, 200)).Mailbox.Status
+	return decode[struct{ Mailbox struct{ Status string } }](a.t, a.get(participantPath(adaTenant, "p-1")).want(a.t, 200)).Mailbox.Status
 }
 
 func toJSON(t testing.TB, v any) string {

@@ -18,7 +18,7 @@ func (c *Console) listPending(w http.ResponseWriter, r *http.Request, who princi
 		return err
 	}
 	q := readQuery(r, "status", "limit", "cursor")
-	status := q.oneOf("status", string(model.PendingOpen), string(model.PendingApplied), string(model.PendingUndone), string(model.PendingWithdrawn), "all")
+	status := q.status(string(model.PendingOpen), string(model.PendingApplied), string(model.PendingUndone), string(model.PendingWithdrawn), "all")
 	after, limit := q.feedCursor("cursor"), q.limit()
 	if q.first != nil {
 		return q.first

@@ -85,11 +85,11 @@ func (q *query) time(name string) time.Time {
 	return at
 }
 
-// oneOf is an optional word out of a closed set.
-func (q *query) oneOf(name string, choices ...string) string {
-	given := q.text(name)
+// status is an optional status out of a closed set.
+func (q *query) status(choices ...string) string {
+	given := q.text("status")
 	if given != "" && !slices.Contains(choices, given) {
-		q.fail(name, "must be one of %s", strings.Join(choices, ", "))
+		q.fail("status", "must be one of %s", strings.Join(choices, ", "))
 	}
 	return given
 }

@@ -58,7 +58,7 @@ func (c *Console) listSessions(w http.ResponseWriter, r *http.Request, who princ
 	after, limit := q.listCursor(), q.limit()
 	filter := model.SessionFilter{
 		Tenant:        tenant.ID,
-		Status:        model.SessionStatus(q.oneOf("status", string(model.SessionScheduled), string(model.SessionCancelled))),
+		Status:        model.SessionStatus(q.status(string(model.SessionScheduled), string(model.SessionCancelled))),
 		Participant:   q.text("participant"),
 		From:          q.time("from"),
 		To:            q.time("to"),

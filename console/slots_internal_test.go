@@ -10,29 +10,29 @@ import (
 	"pgregory.net/rapid"
 )
 
-func location(t testing.TB, name string) *time.Location {
-	t.Helper()
+func location(tb testing.TB, name string) *time.Location {
+	tb.Helper()
 	loc, err := time.LoadLocation(name)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return loc
 }
 
-func instant(t testing.TB, s string) time.Time {
-	t.Helper()
+func instant(tb testing.TB, s string) time.Time {
+	tb.Helper()
 	at, err := time.Parse(time.RFC3339, s)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return at
 }
 
 // spanOf reads "2026-12-01T09:00:00Z/2026-12-01T10:00:00Z".
-func spanOf(t testing.TB, s string) interval {
-	t.Helper()
+func spanOf(tb testing.TB, s string) interval {
+	tb.Helper()
 	a, b, _ := strings.Cut(s, "/")
-	return interval{instant(t, a), instant(t, b)}
+	return interval{instant(tb, a), instant(tb, b)}
 }
 
 func workdays() []time.Weekday {

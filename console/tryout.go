@@ -278,7 +278,7 @@ func newStep(at step, err error) stepResult {
 	if err == nil {
 		return stepResult{Step: at, OK: true}
 	}
-	if failure, ok := errors.AsType[*probe.Failure](err); ok {
+	if failure, ok := errors.AsType[*probe.HopError](err); ok {
 		reason, mend := failure.Reason(), failure.Detail+": "+failure.Remedy
 		return stepResult{Step: at, Reason: &reason, Remedy: &mend}
 	}

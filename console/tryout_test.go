@@ -56,8 +56,8 @@ func TestConnectionTest(t *testing.T) {
 		}
 	}
 	// What was found out on the way is known from now on.
-	if o.tenantStatus() != "connected" || o.mailboxStatus("p-1") != "ok" {
-		t.Errorf("the tenant is %s, the mailbox %s", o.tenantStatus(), o.mailboxStatus("p-1"))
+	if o.tenantStatus() != "connected" || o.mailboxStatus() != "ok" {
+		t.Errorf("the tenant is %s, the mailbox %s", o.tenantStatus(), o.mailboxStatus())
 	}
 	// There is somebody in the organisation who is no participant, and can be read.
 	if len(got.Warnings) != 1 || got.Warnings[0].Kind != "access_beyond_participants" || !strings.Contains(got.Warnings[0].Detail, "1 of 1") {
@@ -135,7 +135,7 @@ func TestConnectionTestWithoutConsent(t *testing.T) {
 func TestConnectionTestTriesTheDoor(t *testing.T) {
 	t.Parallel()
 	o := startOffice(t, model.MethodDomainWide)
-	o.door = &probe.Failure{Hop: probe.HopProxy, Status: 403, Detail: "pairsync.example answers 403", Remedy: "let the gateway pass /graph/"}
+	o.door = &probe.HopError{Hop: probe.HopProxy, Status: 403, Detail: "pairsync.example answers 403", Remedy: "let the gateway pass /graph/"}
 	got := o.try("")
 	if got.Door.OK || *got.Door.Reason != "door_proxy" || !strings.Contains(*got.Door.Remedy, "403") || !strings.Contains(*got.Door.Remedy, "gateway") {
 		t.Errorf("the door: %+v", got.Door)

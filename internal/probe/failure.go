@@ -30,8 +30,8 @@ const (
 // Hops lists every Hop.
 func Hops() []Hop { return []Hop{HopDNS, HopTCP, HopTLS, HopProxy, HopTime, HopStatus, HopBody} }
 
-// Failure says where a way ends and how that is mended.
-type Failure struct {
+// HopError says where a way ends and how that is mended.
+type HopError struct {
 	Hop Hop
 	// Status is the HTTP status that was answered; 0 when there was none.
 	Status int
@@ -44,17 +44,17 @@ type Failure struct {
 }
 
 // Error implements error.
-func (f *Failure) Error() string { return f.Detail }
+func (f *HopError) Error() string { return f.Detail }
 
 // Unwrap gives the error of package net, tls or http below, if there is one.
-func (f *Failure) Unwrap() error { return f.cause }
+func (f *HopError) Unwrap() error { return f.cause }
 
 // Reason is a word of a closed set for the failure, fit for a status: "door_" and the hop.
-func (f *Failure) Reason() string { return "door_" + string(f.Hop) }
+func (f *HopError) Reason() string { return "door_" + string(f.Hop) }
 
 // Remedy is how err is mended; empty when err didn't come from this package.
 func Remedy(err error) string {
-	if f, ok := errors.AsType[*Failure](err); ok {
+	if f, ok := errors.AsType[*HopError](err); ok {
 		return f.Remedy
 	}
 	return ""

@@ -36,7 +36,7 @@ type Prober struct {
 }
 
 // Reach asks the host of a URL for anything: every answer that is not of a server in trouble shows that it can be reached. It
-// gives the time that the answer took. The error is a *Failure, or ctx's own end.
+// gives the time that the answer took. The error is a *HopError, or ctx's own end.
 func (p Prober) Reach(ctx context.Context, target *url.URL) (time.Duration, error) {
 	began := time.Now()
 	got, err := p.send(ctx, http.MethodGet, target)
@@ -44,7 +44,7 @@ func (p Prober) Reach(ctx context.Context, target *url.URL) (time.Duration, erro
 		return 0, err
 	}
 	if got.status >= http.StatusInternalServerError {
-		return 0, &Failure{
+		return 0, &HopError{
 			Hop: HopStatus, Status: got.status, Detail: fmt.Sprintf("%s answers %d", target.Host, got.status), Remedy: "try again later",
 		}
 	}
@@ -53,7 +53,7 @@ func (p Prober) Reach(ctx context.Context, target *url.URL) (time.Duration, erro
 
 // Handshake does what Graph does before it accepts a subscription: the endpoint must echo a token to the byte, as plain text,
 // in time. From here the way may be shorter than from Microsoft's network: a failure is one for Graph too, a success shows
-// that all is well as far as this machine sees. The error is a *Failure, or ctx's own end.
+// that all is well as far as this machine sees. The error is a *HopError, or ctx's own end.
 func (p Prober) Handshake(ctx context.Context, endpoint *url.URL) error {
 	wait := p.Wait
 	if wait == 0 {
@@ -71,7 +71,7 @@ func (p Prober) Handshake(ctx context.Context, endpoint *url.URL) error {
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if failure, ok := errors.AsType[*Failure](err); ok && failure.Hop == HopTime {
+	if failure, ok := errors.AsType[*HopError](err); ok && failure.Hop == HopTime {
 		failure.Detail = fmt.Sprintf("%s doesn't answer within %s", endpoint.Host, seconds(wait))
 		failure.Remedy = "Graph gives up after 10 s: look for a firewall that drops connections, a cold start, or a proxy that has nothing behind it"
 	}
@@ -85,7 +85,7 @@ func (p Prober) Handshake(ctx context.Context, endpoint *url.URL) error {
 // other status was written by somebody else.
 func judgeEcho(endpoint *url.URL, got answer, token string) error {
 	fail := func(hop Hop, detail, remedy string) error {
-		return &Failure{Hop: hop, Status: got.status, Detail: endpoint.Host + " " + detail, Remedy: remedy}
+		return &HopError{Hop: hop, Status: got.status, Detail: endpoint.Host + " " + detail, Remedy: remedy}
 	}
 	switch status := got.status; {
 	case status >= 300 && status < 400:
@@ -150,7 +150,7 @@ func (p Prober) send(ctx context.Context, method string, target *url.URL) (answe
 
 // failed finds the hop at which a request ended.
 func failed(ctx context.Context, target *url.URL, viaProxy bool, err error) error {
-	f := &Failure{cause: err}
+	f := &HopError{cause: err}
 	dns, noName := errors.AsType[*net.DNSError](err)
 	op, isOp := errors.AsType[*net.OpError](err)
 	switch {

@@ -6,7 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -50,7 +50,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 // fails checks the hop at which a way ends, and that the failure can be shown.
 func fails(t *testing.T, err error, hop probe.Hop, says string) {
 	t.Helper()
-	failure, ok := errors.AsType[*probe.Failure](err)
+	failure, ok := errors.AsType[*probe.HopError](err)
 	if !ok || failure.Hop != hop {
 		t.Fatalf("got %v (%#v), want a failure at %s", err, failure, hop)
 	}
@@ -155,7 +155,7 @@ func TestNobodyThere(t *testing.T) {
 func TestCertificates(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewUnstartedServer(http.HandlerFunc(echo))
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	door := parse(t, server.URL)
