@@ -35,7 +35,8 @@ type difference struct {
 func newDifference(s Session, o Observation, t Terms) difference {
 	d := difference{
 		before: s, after: verified(s, o), observed: o, terms: t, written: t.Applied != nil, news: !sameVersion(s, o),
-		base: Seen{StartsAt: s.StartsAt, EndsAt: s.EndsAt, Cancelled: s.Status == SessionCancelled},
+		// An event that nobody has seen yet was booked: it was on.
+		base: Seen{StartsAt: s.StartsAt, EndsAt: s.EndsAt, Cancelled: s.Status == SessionCancelled && s.EventID != ""},
 	}
 	if s.Seen != nil {
 		d.base = *s.Seen
@@ -184,13 +185,13 @@ func (d *difference) cancelIn(at time.Time) {
 		}
 	}
 	d.request = nil
+	d.drop(PendingWithdrawn) // There is nothing left to be moved.
 	switch d.policy(d.terms.Policy.Cancel) {
 	case PolicyAsk:
 		d.wait(KindCancelled, fields{"status": SessionScheduled}, fields{"status": SessionCancelled})
 	case PolicyNotify:
 		d.add(KindCancelled, fields{"status": SessionScheduled}, fields{"status": SessionCancelled}, "").Applied = false
 	case PolicyApply:
-		d.drop(PendingWithdrawn)
 		d.cancel()
 		if d.observed.Found {
 			d.takeOver()

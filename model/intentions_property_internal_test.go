@@ -13,7 +13,9 @@ import (
 // world is a session, its event in Outlook, and everybody who acts on the two.
 type world struct {
 	*rapid.T
-	policy  Policy
+	policy Policy
+	// rough is when meetings are called off too.
+	rough   bool
 	session Session
 	// version and bookings are the row of the request.
 	version  int64
@@ -259,12 +261,12 @@ func (w *world) work() {
 		read := w.read()
 		w.settle(read, nil)
 		r = w.session.Request
-		if r == nil {
-			return
+		if r == nil || r.Kind == RequestChange && !w.alive() || w.session.EventID == "" {
+			return // Done, gone, or to be booked under another claim.
 		}
 		if rapid.IntRange(0, 3).Draw(w.T, "outlook is faster") == 0 {
 			w.moveInOutlook()
-			if w.event.ChangeKey != read.ChangeKey {
+			if w.event == nil || w.event.ChangeKey != read.ChangeKey {
 				return // 412
 			}
 		}
@@ -321,11 +323,10 @@ func (w *world) write(r Request) Observation {
 	s := w.session
 	switch {
 	case r.Kind == RequestCancel:
-		if w.event != nil {
-			w.event = nil
-			w.shown = append(w.shown, Observation{EventID: s.EventID, ReadAt: w.tick()})
+		if w.event != nil && (w.event.EventID == s.EventID || w.event.EventID == s.TransactionID()) {
+			w.remove()
 		}
-		return w.read()
+		return Observation{ReadAt: w.tick()}
 	case s.EventID == "":
 		id := s.TransactionID()
 		if w.event == nil || w.event.EventID != id {
@@ -364,6 +365,43 @@ func (w *world) fill(e *Observation, times, people bool) {
 	}
 }
 
+// remove takes the event away; whoever read it before has read it.
+func (w *world) remove() {
+	w.shown = append(w.shown, Observation{EventID: w.event.EventID, ReadAt: w.tick()})
+	w.event = nil
+}
+
+// cancelInOutlook marks the event, or takes it away, as mailboxes do.
+func (w *world) cancelInOutlook() {
+	if !w.known() {
+		return
+	}
+	if rapid.Bool().Draw(w.T, "vanishes") {
+		w.remove()
+		return
+	}
+	w.show(func(e *Observation) { e.Cancelled = true })
+}
+
+func (w *world) callOff() {
+	if w.session.Status == SessionScheduled {
+		w.intend(func(in *intention) { in.cancel("") })
+	}
+}
+
+// answer is the platform's to what waits for it.
+func (w *world) answer() {
+	if w.session.Pending == nil {
+		return
+	}
+	p := Pending{ID: w.session.Pending.ID, Kind: w.session.Pending.Kind, OccurredAt: w.now}
+	do := (*intention).apply
+	if rapid.Bool().Draw(w.T, "undo") {
+		do = (*intention).undo
+	}
+	w.intend(func(in *intention) { do(in, p) })
+}
+
 func (w *world) confirmLate() {
 	if len(w.unconfirmed) == 0 {
 		return
@@ -376,6 +414,9 @@ func (w *world) anything() {
 	acts := []func(){
 		w.put, w.moveInOutlook, w.hear, w.hear, w.hearNow, w.work, w.work, w.invite, w.answerInOutlook, w.peopleInOutlook,
 		w.confirmLate,
+	}
+	if w.rough {
+		acts = append(acts, w.cancelInOutlook, w.callOff, w.answer, w.answer)
 	}
 	acts[rapid.IntRange(0, len(acts)-1).Draw(w.T, "act")]()
 }
@@ -438,6 +479,54 @@ func TestTheLaterIntentionWins(t *testing.T) {
 		}
 		if byOutlook > w.human {
 			t.Fatalf("%d moves in Outlook gave %d changes", w.human, byOutlook)
+		}
+	})
+}
+
+// TestBothSidesKnowEachOther lets meetings be called off and policies stand between the sides. At rest the session knows what
+// Outlook shows, at most one change waits for an answer, nothing is on its way, and a meeting that the platform has called off
+// stays off.
+func TestBothSidesKnowEachOther(t *testing.T) {
+	t.Parallel()
+	choices := []PolicyChoice{PolicyApply, PolicyAsk, PolicyNotify}
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t, Policy{
+			Reschedule: rapid.SampledFrom(choices).Draw(t, "reschedule"), Cancel: rapid.SampledFrom(choices).Draw(t, "cancel"),
+		})
+		w.rough = true
+		for range rapid.IntRange(1, 25).Draw(t, "acts") {
+			w.anything()
+		}
+		w.rest()
+		s := w.session
+		if s.Request != nil || s.State != s.standing() {
+			t.Fatalf("at rest: %+v", s)
+		}
+		open := 0
+		for id, status := range w.pending {
+			if status != PendingOpen {
+				continue
+			}
+			open++
+			if s.Pending == nil || s.Pending.ID != id {
+				t.Fatalf("%s waits, the session has %+v", id, s.Pending)
+			}
+		}
+		if open == 0 && s.Pending != nil {
+			t.Fatalf("the session waits for %+v", s.Pending)
+		}
+		seen := s.seen()
+		if seen.Cancelled == w.alive() && s.EventID != "" {
+			t.Fatalf("Outlook %+v, seen %+v, session %+v", w.event, seen, s)
+		}
+		if w.alive() && !seen.showsTimes(w.event.StartsAt, w.event.EndsAt) {
+			t.Fatalf("Outlook %+v, seen %+v", w.event, seen)
+		}
+		if s.EventID == "" && w.alive() {
+			t.Fatalf("an event that no session has: %+v", w.event)
+		}
+		if w.policy == (Policy{PolicyApply, PolicyApply}) && (s.Status == SessionScheduled) != w.alive() {
+			t.Fatalf("session %s, Outlook %+v", s.Status, w.event)
 		}
 	})
 }
