@@ -11,16 +11,18 @@ const (
 	paceFloor = 8
 	// paceAge is how long a measurement of single messages is trusted.
 	paceAge = 10 * time.Second
-	// A measurement takes paceBurst messages, or fewer if they took longer than paceTime; with fewer than paceLeast there is
-	// none.
+	// A measurement takes as many messages as fill paceTime, because what else the machine does would drown out a shorter one;
+	// paceBurst the first time, and never fewer than paceLeast or more than serverMaxBatch.
+	paceTime  = 20 * time.Millisecond
 	paceBurst = 64
 	paceLeast = 16
-	paceTime  = 20 * time.Millisecond
+	// paceFirst is how many measurements are made one soon after the other at first.
+	paceFirst = 3
 	// What an atomic batch costs before one has been seen, and what each message adds to it.
 	paceBatch   = 3 * time.Millisecond
 	paceMessage = 20 * time.Microsecond
 	// paceLead is by how much a batch must be the cheaper way: single messages are confirmed sooner when load falls.
-	paceLead = 1.25
+	paceLead = 1.1
 )
 
 // pacePlan is a way to send.
@@ -41,15 +43,16 @@ const (
 // little for each message; two are under way at a time. With n the half of the hints that are open, since a batch collects what
 // comes while the other one is written, batches are chosen where
 //
-//	1.25 × (fixed + n × 20 µs) / 2 < n × gap
+//	1.1 × (fixed + n × 20 µs) / 2 < n × gap
 //
-// The gap is measured every ten seconds of load, with at most 64 messages and nothing else under way, and corrected when a
-// backlog of single messages goes down more slowly than that; the fixed time is learned from every batch and otherwise tends to 3 ms, so that a disk that once was slow gets another chance.
+// The gap is seen wherever a backlog of single messages is worked off, and measured every ten seconds of load by a burst of
+// them with nothing else under way; the fixed time is learned from every batch and otherwise tends to 3 ms, so that a disk that once was slow gets another chance.
 type pace struct {
 	mu       sync.Mutex
 	gap      time.Duration // zero before the first measurement
 	way      time.Duration
 	measured time.Time
+	count    int
 	fixed    time.Duration
 }
 
@@ -60,9 +63,11 @@ func (p *pace) plan(open int, now time.Time) pacePlan {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.measured.IsZero() || now.Sub(p.measured) > paceAge {
+	if now.Sub(p.measured) > paceAge {
 		// Whatever comes of it, the next try is not before its time.
-		p.measured = now
+		if p.measured = now; p.count < paceFirst {
+			p.measured = now.Add(watchEvery - paceAge)
+		}
 		return planMeasure
 	}
 	n := float64(open) / 2
@@ -91,7 +96,7 @@ func (p *pace) sample() int {
 	if p.gap == 0 {
 		return paceBurst
 	}
-	return int(min(max(paceTime/p.gap, paceLeast), paceBurst))
+	return int(min(max(paceTime/p.gap, paceLeast), serverMaxBatch))
 }
 
 // singles notes a measurement: how long one message took, and how long the others did that followed in one go.
@@ -111,15 +116,16 @@ func (p *pace) singles(one time.Duration, others int, took time.Duration) {
 		gap = (p.gap + gap) / 2 // one odd measurement shouldn't decide alone
 	}
 	p.gap = max(gap, 1)
+	p.count++
 	p.fixed += (paceBatch - p.fixed) / 2
 }
 
-// flow notes how many single messages were confirmed in a time throughout which many more waited. It only ever corrects
-// upwards: where messages go out no faster than hints come in, the time says nothing about their cost.
+// flow notes how many single messages were confirmed in a time throughout which more of them waited.
 func (p *pace) flow(messages int, took time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.gap = max(p.gap, took/time.Duration(max(messages, 1)))
+	gap := took / time.Duration(max(messages, 1))
+	p.gap = max((p.gap+gap)/2, 1)
 }
 
 // batch notes a batch of so many messages and the time from its first message to its confirmation. One that was held up by

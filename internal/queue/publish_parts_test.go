@@ -190,7 +190,7 @@ func TestPaceChooses(t *testing.T) {
 	}{
 		"idle":                        {time.Millisecond, time.Millisecond, 1, planSingles},
 		"no sync, many":               {12 * time.Microsecond, 3 * time.Millisecond, 64, planSingles},
-		"no sync, very many":          {12 * time.Microsecond, 3 * time.Millisecond, 1280, planSingles},
+		"no sync, very many":          {12 * time.Microsecond, 6 * time.Millisecond, 1280, planSingles},
 		"quick sync, few":             {80 * time.Microsecond, 3 * time.Millisecond, 16, planSingles},
 		"quick sync, very many":       {80 * time.Microsecond, 3 * time.Millisecond, 1280, planBatch},
 		"sync, many":                  {350 * time.Microsecond, 12 * time.Millisecond, 64, planBatch},
@@ -215,6 +215,14 @@ func TestPaceMeasuresNowAndThen(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	var p pace
+	for range paceFirst {
+		now = now.Add(2 * watchEvery)
+		if got := p.plan(100, now); got != planMeasure {
+			t.Errorf("at first: plan %d", got)
+		}
+		p.singles(time.Millisecond, 63, 1200*time.Microsecond)
+	}
+	now = now.Add(paceAge)
 	steps := []struct {
 		after time.Duration
 		want  pacePlan
@@ -305,13 +313,21 @@ func TestPaceIsNotFooledByOneMeasurement(t *testing.T) {
 	if first.gap < 170*time.Microsecond {
 		t.Errorf("gap %v after a slow first message at first", first.gap)
 	}
-	first.flow(100, 250*time.Millisecond)
-	if first.gap != 2500*time.Microsecond {
-		t.Errorf("gap %v where 100 messages took 250 ms", first.gap)
+	for range 10 {
+		first.flow(100, 250*time.Millisecond)
 	}
-	first.flow(10_000, 250*time.Millisecond)
-	if first.gap != 2500*time.Microsecond {
-		t.Errorf("gap %v, corrected downwards", first.gap)
+	if first.gap < 2400*time.Microsecond {
+		t.Errorf("gap %v where 100 messages take 250 ms", first.gap)
+	}
+	first.flow(0, 250*time.Millisecond)
+	for range 20 {
+		first.flow(10_000, 250*time.Millisecond)
+	}
+	if first.gap > 30*time.Microsecond {
+		t.Errorf("gap %v where 10,000 messages take 250 ms", first.gap)
+	}
+	if got := first.sample(); got < 500 || got > serverMaxBatch {
+		t.Errorf("sample of %d where a message takes %v", got, first.gap)
 	}
 	// A slow disk is not made to wait for a long sample.
 	for range 5 {
