@@ -299,9 +299,12 @@ func (h *house) wait(session, what string, cond func(model.Session) bool) model.
 		}
 	}()
 	testbed.Eventually(h.t, "session "+session+": "+what, func(ctx context.Context) bool {
-		var err error
-		s, err = h.store.Session(ctx, h.tenant, session)
-		return err == nil && cond(s)
+		now, err := h.store.Session(ctx, h.tenant, session)
+		if err != nil {
+			return false
+		}
+		s = now
+		return cond(s)
 	})
 	return s
 }
