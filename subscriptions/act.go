@@ -42,6 +42,9 @@ func (r *Renewer) handle(ctx context.Context, sub model.Subscription) {
 	case stepCreate:
 		r.create(ctx, sub)
 	case stepReplace:
+		if next.why == whySilent && r.elsewhere.take(sub.GraphID) {
+			next.why = whyMoved
+		}
 		r.replace(ctx, sub, next.why)
 	case stepRenew:
 		r.renew(ctx, sub)
@@ -74,6 +77,8 @@ func (r *Renewer) replace(ctx context.Context, sub model.Subscription, why reaso
 		r.metrics.count(resultExpired)
 	case whySilent:
 		r.metrics.count(resultSilent)
+	case whyMoved:
+		r.metrics.count(resultMoved)
 	case whyStuck, whyNot: // Each renewal that changed nothing has been counted.
 	}
 	r.log.LogAttrs(ctx, slog.LevelInfo, "replacing a subscription",
@@ -104,6 +109,8 @@ func (w reason) String() string {
 		return "silent"
 	case whyStuck:
 		return "stuck"
+	case whyMoved:
+		return "moved"
 	case whyNot:
 	}
 	return "none"
