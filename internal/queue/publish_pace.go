@@ -9,8 +9,12 @@ const (
 	// paceFloor is the load up to which messages always go one by one: an atomic batch costs the server a store of its own,
 	// whatever is in it.
 	paceFloor = 8
-	// paceAge is how long a measurement of single messages is trusted.
-	paceAge = 10 * time.Second
+	// paceAge is how long a measurement of single messages is trusted, and paceDoubt for how long where the two ways cost
+	// about the same; there a measurement costs next to nothing.
+	paceAge   = 10 * time.Second
+	paceDoubt = 3 * time.Second
+	// paceClear is from how many times the cost on the choice is in no doubt.
+	paceClear = 3.0
 	// A measurement takes paceTime, because what else the machine does would drown out a shorter one, and says nothing with
 	// fewer than paceLeast messages. What is sent in it is worked off within paceDrain.
 	paceTime  = 100 * time.Millisecond
@@ -24,7 +28,7 @@ const (
 	// paceShare is the part of the open hints that a batch holds, before one has been seen.
 	paceShare = 0.5
 	// paceLead is by how much a batch must be the cheaper way: single messages are confirmed sooner when load falls.
-	paceLead = 1.1
+	paceLead = 1.3
 )
 
 // pacePlan is a way to send.
@@ -45,10 +49,10 @@ const (
 // little for each message; two are under way at a time. With n the part of the open hints that a batch comes to hold, the half
 // of them or less, batches are chosen where
 //
-//	1.1 × (fixed + n × 20 µs) / 2 < n × gap
+//	1.3 × (fixed + n × 20 µs) / 2 < n × gap
 //
-// The gap is seen wherever a backlog of single messages is worked off, and measured every ten seconds of load by sending nothing
-// else for a tenth of a second; the fixed time is learned from every batch and otherwise tends to 3 ms, so that a disk that
+// The gap is seen wherever a backlog of single messages is worked off, and measured every three to ten seconds of load by sending
+// nothing else for a tenth of a second; the fixed time is learned from every batch and otherwise tends to 3 ms, so that a disk that
 // once was slow gets another chance.
 type pace struct {
 	mu       sync.Mutex
@@ -66,22 +70,30 @@ func (p *pace) plan(open int, now time.Time) pacePlan {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if now.Sub(p.measured) > paceAge {
-		// Whatever comes of it, the next try is not before its time.
-		if p.measured = now; p.count < paceFirst {
-			p.measured = now.Add(watchEvery - paceAge)
-		}
-		return planMeasure
-	}
 	if p.fixed == 0 {
 		p.fixed, p.share = paceBatch, paceShare
 	}
 	n := p.share * float64(open)
-	batch := (float64(p.fixed) + n*float64(paceMessage)) / 2
-	if paceLead*batch < n*float64(p.gap) {
+	singles, batch := n*float64(p.gap), (float64(p.fixed)+n*float64(paceMessage))/2
+	if now.Sub(p.measured) > p.age(singles, batch) {
+		p.measured = now // whatever comes of it, the next one is not before its time
+		return planMeasure
+	}
+	if paceLead*batch < singles {
 		return planBatch
 	}
 	return planSingles
+}
+
+// age is how long to trust what was measured.
+func (p *pace) age(singles, batch float64) time.Duration {
+	switch {
+	case p.count < paceFirst:
+		return watchEvery
+	case singles < paceClear*batch && batch < paceClear*singles:
+		return paceDoubt
+	}
+	return paceAge
 }
 
 // paceLimit is how many messages of a measurement may be on their way at a time, after so many were answered in that time.
@@ -89,7 +101,7 @@ func paceLimit(answered int, took time.Duration) int {
 	if answered < paceLeast {
 		return 4 * paceLeast
 	}
-	return int(min(max(paceDrain*time.Duration(answered)/max(took, 1), paceLeast), serverMaxBatch)) //nolint:durationcheck // A ratio.
+	return int(min(max(paceDrain*time.Duration(answered)/max(took, 1), paceLeast), serverMaxBatch))
 }
 
 // singles notes a measurement of messages that were sent on their own and confirmed within the time.
@@ -97,9 +109,7 @@ func (p *pace) singles(messages int, took time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if messages < paceLeast {
-		// Too few to tell anything: it is tried again soon, and meanwhile what was known holds.
-		p.measured = p.measured.Add(watchEvery - paceAge)
-		return
+		return // too few to tell anything: what was known holds
 	}
 	gap := max(took/time.Duration(messages), 1)
 	if p.gap != 0 {

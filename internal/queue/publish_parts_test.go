@@ -222,20 +222,24 @@ func TestPaceMeasuresNowAndThen(t *testing.T) {
 		}
 		p.singles(1000, 12*time.Millisecond)
 	}
-	now = now.Add(paceAge)
-	steps := []struct {
-		after time.Duration
-		want  pacePlan
-	}{{0, planMeasure}, {time.Second, planSingles}, {paceAge - time.Second, planSingles}, {time.Second, planMeasure}, {0, planSingles}}
-	for i, s := range steps {
-		now = now.Add(s.after)
-		if got := p.plan(100, now); got != s.want {
-			t.Errorf("step %d: plan %d, want %d", i, got, s.want)
+	for _, step := range []struct {
+		what        string
+		open        int
+		after, next time.Duration
+	}{
+		{"a clear case", 10, paceDoubt, paceAge},
+		{"a case of doubt", 800, paceDoubt - time.Second, paceDoubt},
+	} {
+		now = now.Add(time.Minute)
+		if got := p.plan(step.open, now); got != planMeasure {
+			t.Errorf("%s, after a minute: plan %d", step.what, got)
 		}
-	}
-	p.singles(3, time.Second)
-	if got := p.plan(100, now.Add(2*watchEvery)); got != planMeasure {
-		t.Errorf("after one with too few messages: plan %d", got)
+		if got := p.plan(step.open, now.Add(step.after)); got == planMeasure {
+			t.Errorf("%s: measured again after %v", step.what, step.after)
+		}
+		if got := p.plan(step.open, now.Add(step.next+time.Second)); got != planMeasure {
+			t.Errorf("%s: plan %d after %v", step.what, got, step.next)
+		}
 	}
 	// One batch that took a second must not banish batches for good.
 	p.singles(100, 35*time.Millisecond)
