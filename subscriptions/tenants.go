@@ -59,7 +59,7 @@ func (r *Renewer) checkTenants(ctx context.Context, w *tenantWatch, now time.Tim
 		w.tries[t.ID]++
 		w.next[t.ID] = now.Add(backoff{r.cfg.TenantProbeMin, r.cfg.TenantProbeMax}.after(w.tries[t.ID]))
 		checks.Go(func() error {
-			r.checkTenant(ctx, t.ID)
+			r.checkTenant(ctx, t)
 			return nil
 		})
 	}
@@ -72,16 +72,19 @@ func (r *Renewer) checkTenants(ctx context.Context, w *tenantWatch, now time.Tim
 	_ = checks.Wait() // The checks give no errors.
 }
 
-// checkTenant asks for a token and writes what that says of the tenant.
-func (r *Renewer) checkTenant(ctx context.Context, id string) {
+// checkTenant asks for a token and writes what that says of the tenant. When the mailboxes were what failed, a token says
+// nothing: their own probes find out, and here only whether there are still some to fail.
+func (r *Renewer) checkTenant(ctx context.Context, t model.Tenant) {
 	ctx, cancel := context.WithTimeout(ctx, tenantCheckTime)
 	defer cancel()
-	err := r.graph.CheckToken(ctx, id)
+	err := r.graph.CheckToken(ctx, t.ID)
 	if err == nil {
-		r.tenantWell(ctx, id)
+		if t.Status != model.TenantFailing || !denied(t.StatusReason) || !r.shut(ctx, t.ID) {
+			r.tenantWell(ctx, t.ID)
+		}
 		return
 	}
 	if failure, ok := errors.AsType[*graph.Error](err); ok && failure.Kind == graph.KindTenant {
-		r.tenantFailed(ctx, id, failure)
+		r.tenantFailed(ctx, t.ID, failure)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"pairsync/internal/graph"
 	"pairsync/model"
 )
 
@@ -42,6 +43,30 @@ func (w *wards) fell(ctx context.Context, who ward, t trouble) error {
 			slog.String("participant", who.participant), slog.String("reason", t.reason))
 	}
 	w.marked()
+	if t.reason == graph.ReasonAccessDenied || t.reason == graph.ReasonPermissionMissing {
+		return w.shut(ctx, who.tenant, t.reason)
+	}
+	return nil
+}
+
+// shut marks a tenant that denies access to all of its mailboxes, as it does when its consent was withdrawn and the
+// application stays: tokens are still given, and are good for nothing.
+func (w *wards) shut(ctx context.Context, tenant, reason string) error {
+	shut, err := w.store.TenantShut(ctx, tenant, []string{graph.ReasonAccessDenied, graph.ReasonPermissionMissing})
+	if err != nil || !shut {
+		return err
+	}
+	t, err := w.store.Tenant(ctx, tenant)
+	if err != nil {
+		return fmt.Errorf("reading a tenant: %w", err)
+	}
+	if t.Status != model.TenantConnected {
+		return nil
+	}
+	if _, err := w.store.SetTenantStatus(ctx, tenant, model.TenantFailing, reason); err != nil {
+		return fmt.Errorf("marking a tenant as failing: %w", err)
+	}
+	w.log.WarnContext(ctx, "an organisation denies access to all of its mailboxes", slog.String("tenant", tenant), slog.String("reason", reason))
 	return nil
 }
 

@@ -243,7 +243,7 @@ func (s *site) agree(t *testing.T, meetings []*meeting) {
 	}
 }
 
-// equals fails unless the session is as Outlook has it.
+// equals waits until the session is in sync, and fails unless it is as Outlook has it.
 func (s *site) equals(t *testing.T, m *meeting) {
 	t.Helper()
 	seen, err := s.outlook.sim.Event(m.event)
@@ -254,14 +254,15 @@ func (s *site) equals(t *testing.T, m *meeting) {
 		apiSession
 		Attendees []struct{ RSVP apiRSVP }
 	}
-	if err := s.api.do(t.Context(), http.MethodGet, m.path(), nil, &have); err != nil {
-		t.Fatal(err)
-	}
+	within(t, m.id+" to be in sync", func(ctx context.Context) (bool, error) {
+		err := s.api.do(ctx, http.MethodGet, m.path(), nil, &have)
+		return have.Outlook.State == "in_sync", err
+	})
 	status := "scheduled"
 	if m.off {
 		status = "cancelled"
 	}
-	if have.Status != status || have.Outlook.State != "in_sync" || !have.StartsAt.Equal(seen.Start) || !have.EndsAt.Equal(seen.End) {
+	if have.Status != status || !have.StartsAt.Equal(seen.Start) || !have.EndsAt.Equal(seen.End) {
 		t.Errorf("%s is %+v, and in Outlook %s to %s, %s", m.id, have.apiSession, seen.Start, seen.End, status)
 	}
 	answers := map[string]string{"none": "none", "notResponded": "none", "accepted": "accepted", "tentativelyAccepted": "tentative", "declined": "declined"}
