@@ -120,6 +120,21 @@ func (s *Store) MarkSilent(
 	return silent && err == nil, err
 }
 
+// MarkSuperseded marks subscriptions of a tenant, by Graph's ids, silent: what they say does not reach us, because they lead
+// to an address that is ours no more. They are due at once. It says how many of them are news; ids that no row has are
+// ignored.
+func (s *Store) MarkSuperseded(ctx context.Context, tenant string, graphIDs []string) (marked int, err error) {
+	err = s.noted(ctx, func(tx pgx.Tx) (int64, error) {
+		n, err := s.q.NoteSuperseded(ctx, tx, dbsql.NoteSupersededParams{Tenant: tenant, GraphIds: graphIDs})
+		marked = int(n)
+		return n, err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return marked, nil
+}
+
 // noted runs an update that notes something on a subscription, and tells the renewers if it did.
 func (s *Store) noted(ctx context.Context, update func(tx pgx.Tx) (int64, error)) error {
 	return s.inTx(ctx, func(tx pgx.Tx) error {

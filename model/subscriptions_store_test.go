@@ -331,6 +331,42 @@ func TestMarkSilent(t *testing.T) {
 	}
 }
 
+// TestMarkSuperseded marks by Graph's id, also while somebody works on the subscription, and not twice.
+func TestMarkSuperseded(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	b.link(t, linkOf("s"))
+	b.activate(t, b.claim(t)[0], time.Now().Add(24*time.Hour))
+	ids := []string{"somebody-else's", "graph-p-1", ""}
+	mark := func(tenant string, want int) {
+		t.Helper()
+		if n, err := b.MarkSuperseded(t.Context(), tenant, ids); err != nil || n != want {
+			t.Errorf("marked %d, %v; want %d", n, err, want)
+		}
+	}
+	mark("u", 0)
+	if due := b.claim(t); len(due) > 0 {
+		t.Errorf("due: %+v", due)
+	}
+	mark("t", 1)
+	mark("t", 0)
+	due := b.claim(t)
+	if len(due) != 1 || !due[0].Silent {
+		t.Fatalf("due: %+v", due)
+	}
+	b.activate(t, due[0], time.Now().Add(24*time.Hour))
+
+	if err := b.LifecycleReceived(t.Context(), "t", "", "graph-p-1", model.LifecycleMissed); err != nil {
+		t.Fatal(err)
+	}
+	due = b.claim(t)
+	mark("t", 1) // While it is claimed.
+	b.activate(t, due[0], time.Now().Add(24*time.Hour))
+	if due = b.claim(t); len(due) != 1 || !due[0].Silent {
+		t.Errorf("the mark got lost: %+v", due)
+	}
+}
+
 func TestSaveSubscriptionKeepsEverything(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)

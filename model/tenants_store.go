@@ -81,7 +81,8 @@ func (s *Store) Tenants(ctx context.Context) ([]Tenant, error) {
 
 // SetTenantStatus notes how the connection to an organisation stands, and says whether that is news. The reason is a word
 // of a closed set; empty when all is well. A tenant that doesn't exist is no news. An organisation that was connected and
-// fails is an incident, which lasts until it is connected again.
+// fails is an incident, which lasts until it is connected again; then its mailboxes that could not be read are tried at once,
+// however long they had failed.
 func (s *Store) SetTenantStatus(ctx context.Context, id string, st TenantStatus, reason string) (changed bool, err error) {
 	is, err := s.q.GetTenantStatus(ctx, s.pool, id)
 	if isNoRows(err) {
@@ -108,7 +109,10 @@ func (s *Store) SetTenantStatus(ctx context.Context, id string, st TenantStatus,
 		}
 		switch st {
 		case TenantConnected:
-			return s.closeIncident(ctx, tx, id, ScopeTenant, "")
+			if err := s.closeIncident(ctx, tx, id, ScopeTenant, ""); err != nil {
+				return err
+			}
+			return s.probeTenant(ctx, tx, id)
 		case TenantFailing, TenantDisconnected:
 			if was.Status == string(TenantPendingConsent) {
 				return nil // It has never worked: nothing has broken.
@@ -121,6 +125,40 @@ func (s *Store) SetTenantStatus(ctx context.Context, id string, st TenantStatus,
 		return nil
 	})
 	return changed && err == nil, err
+}
+
+// probeTenant makes one session of each mailbox that could not be read due, and the tenant's failing subscriptions.
+func (s *Store) probeTenant(ctx context.Context, tx pgx.Tx, id string) error {
+	if err := s.q.ProbeMailboxes(ctx, tx, id); err != nil {
+		return fmt.Errorf("having mailboxes tried: %w", err)
+	}
+	n, err := s.q.ProbeSessions(ctx, tx, id)
+	if err != nil {
+		return fmt.Errorf("making sessions due: %w", err)
+	}
+	if n > 0 {
+		err = s.q.NotifySweep(ctx, tx)
+	}
+	if err != nil {
+		return fmt.Errorf("notifying: %w", err)
+	}
+	if err := s.q.ProbeSubscriptions(ctx, tx, id); err != nil {
+		return fmt.Errorf("making subscriptions due: %w", err)
+	}
+	if err := s.q.NotifySubscriptions(ctx, tx); err != nil {
+		return fmt.Errorf("notifying: %w", err)
+	}
+	return nil
+}
+
+// TenantShut says whether what keeps us out of an organisation's mailbox keeps us out of all: it has one consent for all, and
+// of its mailboxes with upcoming sessions none can be read, at least one of them for one of the reasons.
+func (s *Store) TenantShut(ctx context.Context, id string, reasons []string) (bool, error) {
+	shut, err := s.q.TenantShut(ctx, s.pool, dbsql.TenantShutParams{ID: id, Reasons: reasons})
+	if err != nil && !isNoRows(err) {
+		return false, fmt.Errorf("looking whether a tenant is shut: %w", err)
+	}
+	return shut, nil
 }
 
 // PutParticipant creates a participant or changes what the platform says of it. Another e-mail address is another mailbox:

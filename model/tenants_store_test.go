@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"pairsync/internal/testbed"
 	"pairsync/model"
 )
 
@@ -169,4 +170,73 @@ func TestParticipantShowsALivingSubscription(t *testing.T) {
 	if p, err = b.Participant(t.Context(), "t", "p-1"); err != nil || p.Subscription != nil {
 		t.Errorf("after it expired: %+v, %v", p.Subscription, err)
 	}
+}
+
+// TestTenantShut says that an organisation is shut when each mailbox that matters can't be read and one says why.
+func TestTenantShut(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	shut := func(want bool) {
+		t.Helper()
+		if got, err := b.TenantShut(t.Context(), "t", []string{"access_denied", "permission_missing"}); err != nil || got != want {
+			t.Errorf("shut %v, %v; want %v", got, err, want)
+		}
+	}
+	shut(false) // Nobody organises anything.
+	b.settle(t, b.link(t, linkOf("s")))
+	other := linkOf("other")
+	other.Organizer, other.Attendees = "p-3", nil
+	b.settle(t, b.link(t, other))
+	b.exec(t, "UPDATE participants SET mailbox_status = 'ok' WHERE tenant = 't'")
+	shut(false)
+	b.fail(t, "access_denied")
+	shut(false) // The other can be read.
+	b.exec(t, "UPDATE participants SET mailbox_status = 'unreachable', mailbox_reason = 'no_mailbox' WHERE id = 'p-3'")
+	shut(true) // p-2 organises nothing.
+	b.fail(t, "no_mailbox")
+	shut(false)
+	b.fail(t, "access_denied")
+	b.exec(t, "UPDATE tenants SET method = 'per_user' WHERE id = 't'")
+	shut(false)
+	if got, err := b.TenantShut(t.Context(), "nobody", []string{"access_denied"}); err != nil || got {
+		t.Errorf("nobody is shut: %v, %v", got, err)
+	}
+}
+
+// TestATenantThatLetsUsInIsTriedAtOnce: whatever had failed for long, does not wait for its next probe.
+func TestATenantThatLetsUsInIsTriedAtOnce(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	b.settle(t, b.link(t, linkOf("s")))
+	b.settle(t, b.link(t, linkOf("s-2")))
+	other := linkOf("other")
+	other.Organizer, other.Attendees = "p-3", nil
+	b.settle(t, b.link(t, other))
+	b.exec(t, "UPDATE participants SET mailbox_status = 'ok' WHERE tenant = 't'")
+	for _, sub := range b.claim(t) {
+		sub.State, sub.DueAt = model.SubscriptionFailing, time.Now().Add(time.Hour)
+		b.save(t, sub)
+	}
+	b.fail(t, "app_not_in_tenant")
+	if _, err := b.SetTenantStatus(t.Context(), "t", model.TenantFailing, "app_not_in_tenant"); err != nil {
+		t.Fatal(err)
+	}
+	if due := b.due(t); len(due) > 0 || len(b.claim(t)) > 0 {
+		t.Fatalf("due before: %+v", due)
+	}
+	heard := b.listen(t, model.ChannelSweep, model.ChannelSubscriptions)
+	if news, err := b.SetTenantStatus(t.Context(), "t", model.TenantConnected, ""); err != nil || !news {
+		t.Fatalf("news %v, %v", news, err)
+	}
+	testbed.Receive(t, "the notification", heard)
+	due := b.due(t)
+	if len(due) != 1 || due[0].Session.Organizer != "p-1" {
+		t.Errorf("due: %+v, want one session of the mailbox that failed", due)
+	}
+	if subs := b.claim(t); len(subs) != 2 {
+		t.Errorf("due subscriptions: %+v", subs)
+	}
+	// What fails now is another failure, not the one of before.
+	b.fail(t, "app_not_in_tenant")
+	b.within(t, "the second failure", 2*time.Minute)
 }

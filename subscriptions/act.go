@@ -6,11 +6,14 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"pairsync/internal/graph"
 	"pairsync/model"
 )
 
 // handle takes the one step that is due for a claimed subscription and writes when to look again.
 func (r *Renewer) handle(ctx context.Context, sub model.Subscription) {
+	// In a tenant of single sign-ins a subscription belongs to the person who made it, and only they can manage it.
+	ctx = graph.OnBehalfOf(ctx, graph.Mailbox{Tenant: sub.Tenant, User: sub.MailboxID})
 	// The work ends before the claim does, with time to write.
 	ctx, cancel := context.WithTimeout(ctx, min(r.cfg.Lease*3/4, makingTime-2*saveTime))
 	defer cancel()
@@ -42,6 +45,9 @@ func (r *Renewer) handle(ctx context.Context, sub model.Subscription) {
 	case stepCreate:
 		r.create(ctx, sub)
 	case stepReplace:
+		if next.why == whySilent && r.elsewhere.take(sub.GraphID) {
+			next.why = whyMoved
+		}
 		r.replace(ctx, sub, next.why)
 	case stepRenew:
 		r.renew(ctx, sub)
@@ -74,6 +80,8 @@ func (r *Renewer) replace(ctx context.Context, sub model.Subscription, why reaso
 		r.metrics.count(resultExpired)
 	case whySilent:
 		r.metrics.count(resultSilent)
+	case whyMoved:
+		r.metrics.count(resultMoved)
 	case whyStuck, whyNot: // Each renewal that changed nothing has been counted.
 	}
 	r.log.LogAttrs(ctx, slog.LevelInfo, "replacing a subscription",
@@ -104,6 +112,8 @@ func (w reason) String() string {
 		return "silent"
 	case whyStuck:
 		return "stuck"
+	case whyMoved:
+		return "moved"
 	case whyNot:
 	}
 	return "none"

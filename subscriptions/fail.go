@@ -99,7 +99,31 @@ func (r *Renewer) mailboxFailed(ctx context.Context, sub model.Subscription, st 
 	if err != nil {
 		r.log.LogAttrs(ctx, slog.LevelError, "can't mark a mailbox", slog.String("tenant", sub.Tenant),
 			slog.String("participant", sub.Participant), slog.Any("error", err))
+		return
 	}
+	if denied(failure.Reason) && r.shut(ctx, sub.Tenant) {
+		r.markTenant(ctx, sub.Tenant, func(t model.Tenant) (model.TenantStatus, string) {
+			if t.Status != model.TenantConnected {
+				return t.Status, t.StatusReason
+			}
+			return model.TenantFailing, failure.Reason
+		})
+	}
+}
+
+// shut says whether an organisation denies access to all of its mailboxes, as it does when its consent was withdrawn and the
+// application stays: tokens are still given, and are good for nothing.
+func (r *Renewer) shut(ctx context.Context, tenant string) bool {
+	shut, err := r.store.TenantShut(ctx, tenant, []string{graph.ReasonAccessDenied, graph.ReasonPermissionMissing})
+	if err != nil {
+		r.log.LogAttrs(ctx, slog.LevelError, "can't tell whether a tenant is shut", slog.String("tenant", tenant), slog.Any("error", err))
+	}
+	return shut
+}
+
+// denied says that a mailbox is denied to us in a way that may be the whole organisation's.
+func denied(reason string) bool {
+	return reason == graph.ReasonAccessDenied || reason == graph.ReasonPermissionMissing
 }
 
 // tenantFailed marks the tenant, unless all that it lacks is the consent that it hasn't given yet.

@@ -19,9 +19,10 @@ const (
 	resultAdopted result = "adopted"
 	// resultStranger: Graph had one of ours that no row knew, and it was deleted.
 	resultStranger result = "stranger_deleted"
-	// resultGone, resultSilent, resultExpired and resultUnchanged: a subscription had to be replaced, or will be.
+	// resultGone, resultSilent, resultMoved, resultExpired and resultUnchanged: a subscription had to be replaced, or will be.
 	resultGone      result = "gone"
 	resultSilent    result = "silent"
+	resultMoved     result = "moved"
 	resultExpired   result = "expired"
 	resultUnchanged result = "unchanged"
 	// The failures, by kind.
@@ -39,7 +40,7 @@ const (
 func results() []result {
 	return []result{
 		resultCreated, resultRenewed, resultReauthorized, resultDeleted, resultAdopted, resultStranger, resultGone, resultSilent,
-		resultExpired, resultUnchanged, resultThrottled, resultUnavailable, resultMailbox, resultTenant, resultHandshake,
+		resultMoved, resultExpired, resultUnchanged, resultThrottled, resultUnavailable, resultMailbox, resultTenant, resultHandshake,
 		resultLifetime, resultQuota, resultConflict, resultInvalid,
 	}
 }

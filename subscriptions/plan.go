@@ -42,6 +42,8 @@ const (
 	whySilent
 	// whyStuck: renewals are accepted and change nothing.
 	whyStuck
+	// whyMoved: it is silent to us because it leads to an address that was ours.
+	whyMoved
 )
 
 // action is the outcome of plan.

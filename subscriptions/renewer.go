@@ -24,6 +24,8 @@ type Renewer struct {
 	metrics *metrics
 	lanes   *lanes
 	ceiling ceiling
+	// elsewhere are the subscriptions that were found to lead to another address than ours.
+	elsewhere elsewhere
 	// wake holds at most one word that something may be due before its time.
 	wake chan struct{}
 }
@@ -59,6 +61,10 @@ func (r *Renewer) Run(ctx context.Context) error {
 	var all errgroup.Group
 	all.Go(func() error {
 		return r.store.Listen(ctx, func(string) { r.nudge() }, model.ChannelSubscriptions)
+	})
+	all.Go(func() error {
+		r.watchAddress(ctx)
+		return nil
 	})
 	all.Go(func() error {
 		r.claim(ctx, work)

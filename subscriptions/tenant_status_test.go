@@ -1,7 +1,9 @@
 package subscriptions
 
 import (
+	"context"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 
 	"pairsync/internal/graph"
 	"pairsync/internal/simulator"
+	"pairsync/internal/testbed"
 	"pairsync/model"
 )
 
@@ -97,4 +100,41 @@ func TestKnownOutcomes(t *testing.T) {
 			t.Errorf("%s: %t", name, got)
 		}
 	}
+}
+
+// TestWithdrawnConsent has an organisation withdraw its permissions and leave the application: tokens are still given, and each
+// mailbox is denied. That is the organisation's trouble once all are, and stays it until one can be read.
+func TestWithdrawnConsent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, simulator.Config{GrantLifetime: 2 * time.Second, MinLifetime: -1})
+	for _, name := range []string{"ada", "grace"} {
+		u := w.organizer(contoso, name)
+		w.books(contoso, name, time.Hour)
+		defer func() { w.known(contoso, name, u.ID, "") }()
+	}
+	w.runs()
+	w.tenantIs(contoso, model.TenantConnected, "")
+	if err := w.sim.SetConsent(contoso, simulator.ConsentWithdrawn); err != nil {
+		t.Fatal(err)
+	}
+	w.tenantIs(contoso, model.TenantFailing, graph.ReasonPermissionMissing)
+	denials := func() (n int) {
+		for answer, times := range w.sim.Counters().Answers {
+			if strings.HasSuffix(answer, " 403") {
+				n += times
+			}
+		}
+		return n
+	}
+	before := denials()
+	testbed.Eventually(t, "more tries", func(ctx context.Context) bool {
+		if tn, err := w.store.Tenant(ctx, contoso); err != nil || tn.Status != model.TenantFailing {
+			t.Fatalf("the tenant is %s, %v", tn.Status, err)
+		}
+		return denials() > before+6
+	})
+	if err := w.sim.SetConsent(contoso, simulator.ConsentGranted); err != nil {
+		t.Fatal(err)
+	}
+	w.tenantIs(contoso, model.TenantConnected, "")
 }

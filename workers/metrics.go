@@ -101,31 +101,38 @@ func (m *metrics) committed(out model.Outcome) {
 }
 
 // delivered notes Graph's share: from the modification to the first hint that speaks of it. A reading that shows a version
-// which no hint named tells nothing about delivery, unless it changed something: then the first hint since did it.
+// which no hint named tells nothing about delivery, unless it changed something.
 func (m *metrics) delivered(hints []model.Hint, o model.Observation, changed bool) {
-	if !o.Found {
-		return
-	}
-	var named, since time.Time
-	for _, h := range hints {
-		if h.ChangeKey != "" && h.ChangeKey == o.ChangeKey && (named.IsZero() || h.ReceivedAt.Before(named)) {
-			named = h.ReceivedAt
-		}
-		if !h.ReceivedAt.Before(o.LastModifiedAt) && (since.IsZero() || h.ReceivedAt.Before(since)) {
-			since = h.ReceivedAt
-		}
-	}
-	switch {
-	case !named.IsZero():
-		m.deliveryLag.Observe(lag(o.LastModifiedAt, named))
-	case changed && !since.IsZero():
-		m.deliveryLag.Observe(lag(o.LastModifiedAt, since))
+	at, named, ok := heard(hints, o)
+	if ok && (named || changed) {
+		m.deliveryLag.Observe(lag(o.LastModifiedAt, at))
 	}
 }
 
 // processed notes our share: from the first receipt of what was folded to now.
 func (m *metrics) processed(hints []model.Hint, now time.Time) {
 	m.processingLag.Observe(lag(firstReceipt(hints), now))
+}
+
+// heard is when the first hint of a version came: the first that names it, or else the first that came after it was made.
+// None of them did when the version was made between the hints and the reading.
+func heard(hints []model.Hint, o model.Observation) (at time.Time, named, ok bool) {
+	if !o.Found {
+		return time.Time{}, false, false
+	}
+	var since time.Time
+	for _, h := range hints {
+		if h.ChangeKey != "" && h.ChangeKey == o.ChangeKey && (at.IsZero() || h.ReceivedAt.Before(at)) {
+			at = h.ReceivedAt
+		}
+		if !h.ReceivedAt.Before(o.LastModifiedAt) && (since.IsZero() || h.ReceivedAt.Before(since)) {
+			since = h.ReceivedAt
+		}
+	}
+	if !at.IsZero() {
+		return at, true, true
+	}
+	return since, false, !since.IsZero()
 }
 
 // firstReceipt is the earliest receipt among hints, of which there must be at least one.

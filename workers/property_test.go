@@ -33,21 +33,22 @@ func TestSessionsEndEqualToOutlook(t *testing.T) {
 			h := newHouse(t, plan{})
 			h.subscribe(h.ada)
 			h.person("barbara")
-			meetings := make(map[string]string)
+			var sessions, events []string
 			for range 6 {
 				session, booked := h.meeting()
-				meetings[session] = booked.ID
+				sessions, events = append(sessions, session), append(events, booked.ID)
 			}
-			sessions, series := h.series(4, 0, 2)
-			meetings[sessions[0]], meetings[sessions[1]] = series.Instances[0].ID, series.Instances[2].ID
+			instances, series := h.series(4, 0, 2)
+			sessions = append(sessions, instances...)
+			events = append(events, series.Instances[0].ID, series.Instances[2].ID)
 
 			seed := rand.Uint64()
 			t.Logf("seed %d", seed)
 			rnd := rand.New(rand.NewPCG(seed, seed))
 			h.sim.SetBehaviour(behaviour)
-			for session, event := range meetings {
+			for i, event := range events {
 				for range 8 {
-					h.act(rnd, session, event)
+					h.act(rnd, sessions[i], event)
 				}
 			}
 			h.quiet()
@@ -59,15 +60,16 @@ func TestSessionsEndEqualToOutlook(t *testing.T) {
 			if _, err := h.store.SweepMailbox(t.Context(), h.tenant, h.ada.ID, model.CauseSweep); err != nil {
 				t.Fatal(err)
 			}
-			for session, event := range meetings {
+			for i, session := range sessions {
 				diff := ""
 				t.Cleanup(func() {
 					if diff != "" {
-						t.Logf("%s: %s", session, diff)
+						view, err := h.sim.Event(events[i])
+						t.Logf("%s: %s\nOutlook: %+v, %v", session, diff, view, err)
 					}
 				})
 				h.wait(session, "to equal Outlook", func(s model.Session) bool {
-					view, err := h.sim.Event(event)
+					view, err := h.sim.Event(events[i])
 					if err != nil {
 						t.Fatal(err)
 					}

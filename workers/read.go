@@ -44,17 +44,20 @@ func (r *reader) settle(ctx context.Context, mb graph.Mailbox, s model.Session, 
 	if first.Found {
 		return r.confirm(ctx, mb, s, first)
 	}
+	lookedAt := first.ReadAt
 	if s.Status != model.SessionCancelled {
 		for _, d := range r.patience {
 			if err := pause(ctx, d); err != nil {
 				return model.Observation{}, err
 			}
-			if o, err := r.look(ctx, mb, s); err != nil || o.Found {
+			o, err := r.look(ctx, mb, s)
+			if err != nil || o.Found {
 				return o, err
 			}
+			lookedAt = o.ReadAt
 		}
 	}
-	o, err := r.elsewhere(ctx, mb, s)
+	o, err := r.elsewhere(ctx, mb, s, lookedAt)
 	if err != nil || !o.Found {
 		return o, err
 	}
@@ -91,47 +94,50 @@ func (r *reader) look(ctx context.Context, mb graph.Mailbox, s model.Session) (m
 	case s.SeriesMasterID == "":
 		return notFound(readAt), nil
 	default:
-		return r.throughMaster(ctx, mb, s, s.SeriesMasterID)
+		return r.throughMaster(ctx, mb, s, s.SeriesMasterID, readAt)
 	}
 }
 
-// throughMaster looks for a session's instance among those of a series.
-func (r *reader) throughMaster(ctx context.Context, mb graph.Mailbox, s model.Session, masterID string) (model.Observation, error) {
+// throughMaster looks for a session's instance among those of a series. lookedAt is when the session's own event was looked
+// for in vain. That nothing was found is dated by it: an event that came back since must not count as gone since.
+func (r *reader) throughMaster(
+	ctx context.Context, mb graph.Mailbox, s model.Session, masterID string, lookedAt time.Time,
+) (model.Observation, error) {
 	readAt := time.Now()
 	from, to := window([]model.Session{s})
 	instances, err := r.calendar.Instances(ctx, mb, masterID, from, to)
 	if graph.KindOf(err) == graph.KindNotFound {
-		return notFound(readAt), nil
+		return notFound(lookedAt), nil
 	}
 	if err != nil {
 		return model.Observation{}, err
 	}
 	ev, ok := instanceOf(s, instances)
 	if !ok {
-		return notFound(readAt), nil
+		return notFound(lookedAt), nil
 	}
 	return observe(ev, readAt)
 }
 
 // elsewhere is the last look, by iCalUId: the event may live on under another id. Instances of a series may share their
-// iCalUId, so that an instance counts only if its original start is the session's.
-func (r *reader) elsewhere(ctx context.Context, mb graph.Mailbox, s model.Session) (model.Observation, error) {
+// iCalUId, so that an instance counts only if its original start is the session's. lookedAt is as for throughMaster.
+func (r *reader) elsewhere(ctx context.Context, mb graph.Mailbox, s model.Session, lookedAt time.Time) (model.Observation, error) {
 	readAt := time.Now()
 	if s.ICalUID == "" {
-		return notFound(readAt), nil
+		return notFound(lookedAt), nil
 	}
 	ev, err := r.calendar.EventByICalUID(ctx, mb, s.ICalUID)
 	switch {
 	case graph.KindOf(err) == graph.KindNotFound:
-		return notFound(readAt), nil
+		return notFound(lookedAt), nil
 	case err != nil:
 		return model.Observation{}, err
 	case s.OriginalStart == nil, ev.OriginalStart.Equal(*s.OriginalStart):
 		return observe(ev, readAt)
 	case ev.Type == graph.TypeSeriesMaster && ev.ID != s.SeriesMasterID:
-		return r.throughMaster(ctx, mb, s, ev.ID)
+		return r.throughMaster(ctx, mb, s, ev.ID, lookedAt)
 	default:
-		return notFound(readAt), nil
+		return notFound(lookedAt), nil
 	}
 }
 

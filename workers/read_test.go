@@ -105,12 +105,19 @@ func TestReaderBelievesThatAnEventIsGoneInTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &script{}
 		begun := time.Now()
+		c.ical = func(int, string) (graph.Event, error) {
+			return graph.Event{}, errors.Join(gone, pause(t.Context(), time.Second))
+		}
 		o, err := testReader(c).session(t.Context(), graph.Mailbox{}, storedSession(nil))
 		if err != nil || o.Found {
 			t.Fatalf("found: %v, %v", o.Found, err)
 		}
-		if waited := time.Since(begun); waited != 3500*time.Millisecond {
+		if waited := time.Since(begun); waited != 4500*time.Millisecond {
 			t.Errorf("gave up after %v", waited)
+		}
+		// Dated later, it would overrule a reading that found the event again in between.
+		if want := begun.Add(3500 * time.Millisecond); !o.ReadAt.Equal(want) {
+			t.Errorf("dated %v, want the last look at the event itself, %v", o.ReadAt, want)
 		}
 		if c.asked["event event-1"] != 4 || c.asked["ical uid-1"] != 1 {
 			t.Errorf("asked %v", c.asked)

@@ -235,15 +235,26 @@ func (r *reconciler) nextVerify(doubted bool) time.Time {
 
 // readings pairs observations with their sessions for the commit.
 func readings(hints []model.Hint, sessions []model.Session, read []model.Observation, next time.Time) []model.Reading {
-	first := firstReceipt(hints)
 	all := make([]model.Reading, len(sessions))
 	for i, s := range sessions {
 		all[i] = model.Reading{
 			Tenant: s.Tenant, Session: s.ID, Observation: read[i], Cause: model.CauseNotification,
-			ReceivedAt: first, NextVerifyAt: next,
+			ReceivedAt: receivedAt(hints, read[i]), NextVerifyAt: next,
 		}
 	}
 	return all
+}
+
+// receivedAt is when pairsync first heard of what a reading shows: by a hint, or by the reading if that was faster than the
+// hint. Of an event that is gone, Outlook tells no time, so that the first hint counts.
+func receivedAt(hints []model.Hint, o model.Observation) time.Time {
+	if !o.Found {
+		return firstReceipt(hints)
+	}
+	if at, _, ok := heard(hints, o); ok {
+		return at
+	}
+	return o.ReadAt
 }
 
 // sessionsOf are the sessions as they are after a commit, and as they were where it failed.

@@ -23,6 +23,13 @@ func (c *connections) check(ctx context.Context, t model.Tenant) (model.Tenant, 
 	defer cancel()
 	tid, roles, err := c.token(asking, t.ID)
 	status, reason := verdict(t, tid, roles, err)
+	if status == model.TenantConnected && t.Status == model.TenantFailing && denied(t.StatusReason) {
+		// The mailboxes were what failed, and a token says nothing of them: their own probes find out.
+		shut, err := c.store.TenantShut(ctx, t.ID, deniedReasons())
+		if err != nil || shut {
+			return t, err
+		}
+	}
 	if status == t.Status && reason == t.StatusReason {
 		return t, nil
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
+	"pairsync/internal/graph"
 	"pairsync/model"
 )
 
@@ -42,6 +44,37 @@ func (w *wards) fell(ctx context.Context, who ward, t trouble) error {
 			slog.String("participant", who.participant), slog.String("reason", t.reason))
 	}
 	w.marked()
+	if denied(t.reason) {
+		return w.shut(ctx, who.tenant, t.reason)
+	}
+	return nil
+}
+
+// deniedReasons are those for which a mailbox is denied to us in a way that may be the whole organisation's.
+func deniedReasons() []string {
+	return []string{graph.ReasonAccessDenied, graph.ReasonPermissionMissing}
+}
+
+func denied(reason string) bool { return slices.Contains(deniedReasons(), reason) }
+
+// shut marks a tenant that denies access to all of its mailboxes, as it does when its consent was withdrawn and the
+// application stays: tokens are still given, and are good for nothing.
+func (w *wards) shut(ctx context.Context, tenant, reason string) error {
+	shut, err := w.store.TenantShut(ctx, tenant, deniedReasons())
+	if err != nil || !shut {
+		return err
+	}
+	t, err := w.store.Tenant(ctx, tenant)
+	if err != nil {
+		return fmt.Errorf("reading a tenant: %w", err)
+	}
+	if t.Status != model.TenantConnected {
+		return nil
+	}
+	if _, err := w.store.SetTenantStatus(ctx, tenant, model.TenantFailing, reason); err != nil {
+		return fmt.Errorf("marking a tenant as failing: %w", err)
+	}
+	w.log.WarnContext(ctx, "an organisation denies access to all of its mailboxes", slog.String("tenant", tenant), slog.String("reason", reason))
 	return nil
 }
 

@@ -31,7 +31,7 @@ type Config struct {
 	TenantConcurrency int
 	// MaxAttempts is how often a group is tried that fails for a reason which waiting doesn't cure; 0 means 5.
 	MaxAttempts int
-	// BatchSize is how many look-ups or commits share a statement or a transaction at most, 0 means 64, and Runners how many
+	// BatchSize is how many look-ups or commits share a statement or a transaction at most, 0 means 256, and Runners how many
 	// of those are under way at once, 0 means 2.
 	BatchSize int
 	Runners   int
@@ -70,7 +70,7 @@ func (c Config) withDefaults() Config {
 	c.Concurrency = cmp.Or(c.Concurrency, 512)
 	c.TenantConcurrency = cmp.Or(c.TenantConcurrency, 48)
 	c.MaxAttempts = cmp.Or(c.MaxAttempts, 5)
-	c.BatchSize = cmp.Or(c.BatchSize, 64)
+	c.BatchSize = cmp.Or(c.BatchSize, 256)
 	c.Runners = cmp.Or(c.Runners, 2)
 	if c.NotFoundRetries == nil {
 		c.NotFoundRetries = []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second}

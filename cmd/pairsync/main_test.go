@@ -12,9 +12,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain lets this test binary be pairsync itself: under that name it runs main.
+// TestMain lets this test binary be pairsync itself: under that name it runs main. Under another it is a NATS server, which
+// can be killed without killing the test.
 func TestMain(m *testing.M) {
-	testscript.Main(leakChecked{m}, map[string]func(){"pairsync": main})
+	testscript.Main(leakChecked{m}, map[string]func(){"pairsync": main, natsProgram: natsMain})
 }
 
 // leakChecked fails a run that leaves goroutines behind.

@@ -40,7 +40,13 @@ type process struct {
 // start runs pairsync with nothing but the given variables, and kills it at the end of the test if it still lives.
 func start(t *testing.T, env map[string]string, args ...string) *process {
 	t.Helper()
-	p := &process{cmd: exec.Command("pairsync", args...), done: make(chan struct{}), grown: make(chan struct{}, 1)}
+	return startProgram(t, "pairsync", env, args...)
+}
+
+// startProgram is start for any of the programs that TestMain knows.
+func startProgram(t *testing.T, program string, env map[string]string, args ...string) *process {
+	t.Helper()
+	p := &process{cmd: exec.Command(program, args...), done: make(chan struct{}), grown: make(chan struct{}, 1)}
 	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TZ=UTC"}
 	for name, value := range env {
 		p.cmd.Env = append(p.cmd.Env, name+"="+value)

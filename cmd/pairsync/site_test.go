@@ -23,11 +23,15 @@ type site struct {
 	sessions []demoSession
 }
 
-// newSite starts a simulator and makes the variables of a process with all roles.
-func newSite(t *testing.T) *site {
+// newSite starts a simulator, with what set changes about it, and makes the variables of a process with all roles.
+func newSite(t *testing.T, set ...func(*simulator.Config)) *site {
 	t.Helper()
 	app := simulator.App{ClientID: demoClientID, Secret: "the-clients-secret"}
-	sim, err := simulator.New(simulator.Config{Apps: []simulator.App{app}, TimeScale: 60})
+	cfg := simulator.Config{Apps: []simulator.App{app}, TimeScale: 60}
+	for _, change := range set {
+		change(&cfg)
+	}
+	sim, err := simulator.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -79,7 +79,7 @@ func first(all [][]byte) []byte {
 }
 
 // TestOneTraceFromTheDoorToTheCommit moves a meeting and finds the POST, what came out of NATS, the reading and the commit
-// in one trace.
+// in one trace, down to the SQL.
 func TestOneTraceFromTheDoorToTheCommit(t *testing.T) {
 	t.Parallel()
 	traces := &collector{traces: map[string][]string{}}
@@ -105,7 +105,10 @@ func TestOneTraceFromTheDoorToTheCommit(t *testing.T) {
 	traces.mu.Lock()
 	defer traces.mu.Unlock()
 	var all []string
-	want := []string{"pairsync/webhook: POST", "pairsync/internal/queue: ", "pairsync/internal/graph: ", "pairsync/workers: commit"}
+	want := []string{
+		"pairsync/webhook: POST", "pairsync/internal/queue: ", "pairsync/internal/graph: ", "pairsync/workers: commit",
+		"github.com/exaring/otelpgx: COMMIT",
+	}
 	for _, spans := range traces.traces {
 		text := strings.Join(spans, "\n")
 		if !slices.ContainsFunc(want, func(part string) bool { return !strings.Contains(text, part) }) {

@@ -46,19 +46,20 @@ type item[T, R any] struct {
 	place int
 }
 
-// call is what one caller waits for. All but done and gone is guarded by the group's lock until done is closed.
+// call is what one caller waits for. All but done and ctx is guarded by the group's lock until done is closed.
 type call[R any] struct {
+	// ctx is the caller's: it has ended when nobody waits any more, and it says in whose name the work is done.
+	ctx     context.Context //nolint:containedctx // It goes no further than the call that brought it.
 	results []R
 	err     error
 	left    int
 	done    chan struct{}
-	// gone is closed when nobody waits any more.
-	gone <-chan struct{}
 }
 
 // New returns a Group that hands batches to do, which returns one result for each item, in order. An error of do is given
 // to everybody in the batch; what concerns one item only belongs into its result. do must bound its own time: its context
-// outlives Run's, so that what was accepted gets finished.
+// never ends, so that what was accepted gets finished. It has the values of the first item's caller, so that the batch
+// stands in a trace.
 func New[T, R any](cfg Config, do func(ctx context.Context, batch []T) ([]R, error)) *Group[T, R] {
 	cfg.Runners = cmp.Or(cfg.Runners, 1)
 	g := &Group[T, R]{cfg: cfg, do: do}
@@ -77,7 +78,7 @@ func (g *Group[T, R]) Run(ctx context.Context) error {
 	defer stop()
 	var runners sync.WaitGroup
 	for range g.cfg.Runners {
-		runners.Go(func() { g.runner(context.WithoutCancel(ctx)) })
+		runners.Go(g.runner)
 	}
 	runners.Wait()
 	return nil
@@ -100,7 +101,7 @@ func (g *Group[T, R]) DoAll(ctx context.Context, values []T) ([]R, error) {
 	if err := ctx.Err(); err != nil || len(values) == 0 {
 		return nil, err
 	}
-	c := &call[R]{results: make([]R, len(values)), left: len(values), done: make(chan struct{}), gone: ctx.Done()}
+	c := &call[R]{results: make([]R, len(values)), left: len(values), done: make(chan struct{}), ctx: ctx}
 	if !g.enqueue(c, values) {
 		return nil, ErrClosed
 	}
@@ -128,7 +129,7 @@ func (g *Group[T, R]) enqueue(c *call[R], values []T) bool {
 	return true
 }
 
-func (g *Group[T, R]) runner(ctx context.Context) {
+func (g *Group[T, R]) runner() {
 	var values []T
 	for {
 		batch := g.take()
@@ -139,7 +140,7 @@ func (g *Group[T, R]) runner(ctx context.Context) {
 		for _, it := range batch {
 			values = append(values, it.value)
 		}
-		results, err := g.do(ctx, values)
+		results, err := g.do(context.WithoutCancel(batch[0].call.ctx), values)
 		if err == nil && len(results) != len(batch) {
 			err = fmt.Errorf("coalesce: %d results for %d items", len(results), len(batch))
 		}
@@ -178,7 +179,7 @@ func (g *Group[T, R]) take() []item[T, R] {
 func (g *Group[T, R]) dropAbandoned() {
 	for len(g.waiting) > 0 {
 		select {
-		case <-g.waiting[0].call.gone:
+		case <-g.waiting[0].call.ctx.Done():
 			g.waiting = g.waiting[1:]
 		default:
 			return

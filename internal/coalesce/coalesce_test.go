@@ -249,3 +249,31 @@ func BenchmarkDo(b *testing.B) {
 	cancel()
 	<-done
 }
+
+// TestABatchIsDoneInTheNameOfItsFirst hands the first caller's values to do, which outlives that caller.
+func TestABatchIsDoneInTheNameOfItsFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		type name struct{}
+		first, leave := context.WithCancel(context.WithValue(t.Context(), name{}, "ada"))
+		g := coalesce.New(coalesce.Config{}, func(ctx context.Context, batch []int) ([]int, error) {
+			leave()
+			if who := ctx.Value(name{}); who != "ada" || len(batch) != 2 {
+				t.Errorf("%v was done in the name of %v", batch, who)
+			}
+			return batch, ctx.Err()
+		})
+		var callers sync.WaitGroup
+		callers.Go(func() { _, _ = g.Do(first, 1) })
+		synctest.Wait() // It waits in the queue.
+		callers.Go(func() {
+			if _, err := g.Do(context.WithValue(t.Context(), name{}, "grace"), 2); err != nil {
+				t.Errorf("the second suffers from the first one's going: %v", err)
+			}
+		})
+		synctest.Wait()
+		stop := run(t, g)
+		callers.Wait()
+		stop()
+	})
+}

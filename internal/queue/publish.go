@@ -135,7 +135,6 @@ type publishItem struct {
 	key   messageKey
 	keyed bool
 	msg   *nats.Msg
-	burst *burst // set while the message is part of a measurement
 }
 
 // Publish hands the hints to JetStream and returns what became of each, in the same order. It returns by the end of ctx at the
@@ -238,9 +237,6 @@ func (it *publishItem) settle(a ack) {
 		it.finish(model.Stored, nil)
 	}
 	it.p.answered.Add(1)
-	if it.burst != nil {
-		it.burst.answered(a.err == nil)
-	}
 }
 
 func finishAll(items []*publishItem, result model.Confirmation, err error) {

@@ -121,11 +121,11 @@ func (a *acks) take(id uint64) (flight, bool) {
 	return f, ok
 }
 
-// waitEmpty waits until no message waits for its answer.
-func (a *acks) waitEmpty() {
+// waitBelow waits until fewer than n messages wait for their answers.
+func (a *acks) waitBelow(n int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for len(a.waiting) > 0 {
+	for len(a.waiting) >= n {
 		a.room.Wait()
 	}
 }

@@ -190,7 +190,7 @@ func TestPaceChooses(t *testing.T) {
 	}{
 		"idle":                        {time.Millisecond, time.Millisecond, 1, planSingles},
 		"no sync, many":               {12 * time.Microsecond, 3 * time.Millisecond, 64, planSingles},
-		"no sync, very many":          {12 * time.Microsecond, 3 * time.Millisecond, 1280, planSingles},
+		"no sync, very many":          {12 * time.Microsecond, 6 * time.Millisecond, 1280, planSingles},
 		"quick sync, few":             {80 * time.Microsecond, 3 * time.Millisecond, 16, planSingles},
 		"quick sync, very many":       {80 * time.Microsecond, 3 * time.Millisecond, 1280, planBatch},
 		"sync, many":                  {350 * time.Microsecond, 12 * time.Millisecond, 64, planBatch},
@@ -201,9 +201,9 @@ func TestPaceChooses(t *testing.T) {
 		if got := p.plan(paceFloor, now); got != planMeasure {
 			t.Fatalf("%s: first plan %d, want a measurement", name, got)
 		}
-		p.singles(time.Millisecond, 63, time.Millisecond+62*tt.gap)
+		p.singles(100, 100*tt.gap)
 		for range 50 {
-			p.batch(32, tt.batch)
+			p.batch(32, 64, tt.batch)
 		}
 		if got := p.plan(tt.open, now); got != tt.want {
 			t.Errorf("%s: plan %d, want %d", name, got, tt.want)
@@ -215,28 +215,40 @@ func TestPaceMeasuresNowAndThen(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	var p pace
-	steps := []struct {
-		after time.Duration
-		want  pacePlan
-	}{{0, planMeasure}, {time.Second, planSingles}, {paceAge - time.Second, planSingles}, {time.Second, planMeasure}, {0, planSingles}}
-	for i, s := range steps {
-		now = now.Add(s.after)
-		if got := p.plan(100, now); got != s.want {
-			t.Errorf("step %d: plan %d, want %d", i, got, s.want)
+	for range paceFirst {
+		now = now.Add(2 * watchEvery)
+		if got := p.plan(100, now); got != planMeasure {
+			t.Errorf("at first: plan %d", got)
+		}
+		p.singles(1000, 12*time.Millisecond)
+	}
+	for _, step := range []struct {
+		what        string
+		open        int
+		after, next time.Duration
+	}{
+		{"a clear case", 10, paceDoubt, paceAge},
+		{"a case of doubt", 800, paceDoubt - time.Second, paceDoubt},
+	} {
+		now = now.Add(time.Minute)
+		if got := p.plan(step.open, now); got != planMeasure {
+			t.Errorf("%s, after a minute: plan %d", step.what, got)
+		}
+		if got := p.plan(step.open, now.Add(step.after)); got == planMeasure {
+			t.Errorf("%s: measured again after %v", step.what, step.after)
+		}
+		if got := p.plan(step.open, now.Add(step.next+time.Second)); got != planMeasure {
+			t.Errorf("%s: plan %d after %v", step.what, got, step.next)
 		}
 	}
-	p.tooFew()
-	if got := p.plan(100, now.Add(2*watchEvery)); got != planMeasure {
-		t.Errorf("after one with too few messages: plan %d", got)
-	}
 	// One batch that took a second must not banish batches for good.
-	p.singles(time.Millisecond, 63, 22*time.Millisecond)
-	p.batch(32, time.Second)
+	p.singles(100, 35*time.Millisecond)
+	p.batch(32, 64, time.Second)
 	if p.fixed > 2*paceBatch {
 		t.Errorf("fixed cost %v after one slow batch", p.fixed)
 	}
 	for range 10 {
-		p.singles(time.Millisecond, 63, 22*time.Millisecond)
+		p.singles(100, 35*time.Millisecond)
 	}
 	if got := p.plan(200, now.Add(2*watchEvery)); got != planBatch {
 		t.Errorf("later: plan %d", got)
@@ -288,36 +300,49 @@ func TestPublishNeedsAConnection(t *testing.T) {
 func TestPaceIsNotFooledByOneMeasurement(t *testing.T) {
 	t.Parallel()
 	var p pace
-	if got := p.sample(); got != paceBurst {
-		t.Errorf("first sample of %d", got)
-	}
 	for range 3 {
-		p.singles(time.Millisecond, 63, 22*time.Millisecond)
+		p.singles(300, 105*time.Millisecond)
 	}
-	// The first message was held up for as long as all the others took.
-	p.singles(25*time.Millisecond, 63, 22*time.Millisecond)
-	if p.gap < 300*time.Microsecond || p.gap > 400*time.Microsecond {
-		t.Errorf("gap %v after a slow first message", p.gap)
+	p.singles(3, time.Second) // too few to count
+	if p.gap != 350*time.Microsecond {
+		t.Errorf("gap %v", p.gap)
 	}
-	// Nor the first measurement of all.
-	var first pace
-	first.singles(25*time.Millisecond, 63, 22*time.Millisecond)
-	if first.gap < 170*time.Microsecond {
-		t.Errorf("gap %v after a slow first message at first", first.gap)
+	p.singles(300, 30*time.Millisecond)
+	if p.gap < 200*time.Microsecond {
+		t.Errorf("gap %v after one quick measurement", p.gap)
 	}
-	first.flow(100, 250*time.Millisecond)
-	if first.gap != 2500*time.Microsecond {
-		t.Errorf("gap %v where 100 messages took 250 ms", first.gap)
+	for range 10 {
+		p.flow(100, 250*time.Millisecond)
 	}
-	first.flow(10_000, 250*time.Millisecond)
-	if first.gap != 2500*time.Microsecond {
-		t.Errorf("gap %v, corrected downwards", first.gap)
+	if p.gap < 2400*time.Microsecond {
+		t.Errorf("gap %v where 100 messages take 250 ms", p.gap)
 	}
-	// A slow disk is not made to wait for a long sample.
-	for range 5 {
-		p.singles(5*time.Millisecond, 15, 80*time.Millisecond)
+	p.flow(0, 250*time.Millisecond)
+	for range 20 {
+		p.flow(10_000, 250*time.Millisecond)
 	}
-	if got := p.sample(); got != paceLeast {
-		t.Errorf("sample of %d where a message takes %v", got, p.gap)
+	if p.gap > 30*time.Microsecond {
+		t.Errorf("gap %v where 10,000 messages take 250 ms", p.gap)
+	}
+}
+
+func TestPaceLimitsWhatAMeasurementSends(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		answered int
+		took     time.Duration
+		want     int
+	}{
+		{0, 0, 64},
+		{15, time.Second, 64},
+		{100, time.Millisecond, 1000},
+		{100, 10 * time.Millisecond, 500},
+		{100, 100 * time.Millisecond, 50},
+		{100, 10 * time.Second, 16},
+		{100, 0, 1000},
+	} {
+		if got := paceLimit(tt.answered, tt.took); got != tt.want {
+			t.Errorf("%d in %v: %d, want %d", tt.answered, tt.took, got, tt.want)
+		}
 	}
 }

@@ -61,7 +61,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 }
 
 // backlog is how many messages must wait for their answers to show how quickly the server works them off.
-const backlog = 64
+const backlog = 16
 
 // flow watches how a backlog of single messages goes down.
 type flow struct {

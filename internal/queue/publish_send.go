@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -35,7 +34,7 @@ func (p *Publisher) send(ctx context.Context, items []*publishItem) {
 			p.sendBatch(ctx, items[:n])
 			p.alone.RUnlock()
 		case planMeasure:
-			items, n = p.measure(items)
+			items, n = p.measure(items), 0
 		}
 		items = items[n:]
 	}
@@ -51,59 +50,36 @@ func (p *Publisher) plan() pacePlan {
 	return p.pace.plan(int(p.open.Load()), time.Now())
 }
 
-// measure finds out what a message costs that is sent on its own, by sending some of the items, and of what else waits, with
-// nothing else under way: one to see the way there and back, and then the others in one go. (The times between confirmations say
-// nothing: the server sends them in bunches.) It returns all the items that it has now and how many of them it sent.
-func (p *Publisher) measure(items []*publishItem) (all []*publishItem, sent int) {
+// measure finds out what a message costs that is sent on its own: for a short while all that comes is sent so, with nothing else
+// under way and only as much at a time as is soon worked off. It returns the items that it had no time for.
+func (p *Publisher) measure(items []*publishItem) []*publishItem {
 	p.alone.Lock()
 	defer p.alone.Unlock()
-	p.acks.waitEmpty()
-	want := p.pace.sample()
-	if len(items) < want {
-		items = append(items, p.takeWaiting()...)
+	p.acks.waitBelow(1)
+	began, before, sent := time.Now(), p.answered.Load(), 0
+	limit := paceLimit(0, 0)
+	for {
+		for len(items) > 0 && time.Since(began) < paceTime {
+			p.acks.waitBelow(limit)
+			p.sendSingles(items[:1])
+			items, sent = items[1:], sent+1
+			limit = paceLimit(int(p.answered.Load()-before), time.Since(began)) //nolint:gosec // A few thousand.
+		}
+		if len(items) > 0 || time.Since(began) >= paceTime {
+			break
+		}
+		waiting := p.acks.inFlight()
+		if items = p.takeWaiting(); len(items) > 0 {
+			continue
+		}
+		if waiting == 0 {
+			break // not enough comes in to keep the server busy
+		}
+		p.acks.waitBelow(waiting) // for an answer, upon which a caller may come again
 	}
-	n := min(len(items), want)
-	if n < paceLeast {
-		p.pace.tooFew()
-		p.sendSingles(items[:n])
-		return items, n
-	}
-	one, okOne := p.timeSingles(items[:1])
-	rest, okRest := p.timeSingles(items[1:n])
-	if okOne && okRest {
-		p.pace.singles(one, n-1, rest)
-	}
-	return items, n
-}
-
-// timeSingles sends the messages one by one and waits for all of them; ok is false when one was not confirmed. The wait ends by
-// acks.giveUp at the latest.
-func (p *Publisher) timeSingles(items []*publishItem) (took time.Duration, ok bool) {
-	b := &burst{open: len(items), done: make(chan struct{})}
-	for _, it := range items {
-		it.burst = b
-	}
-	began := time.Now()
-	p.sendSingles(items)
-	<-b.done
-	return time.Since(began), !b.failed
-}
-
-// burst watches over messages that are sent in one go.
-type burst struct {
-	mu     sync.Mutex
-	open   int
-	failed bool
-	done   chan struct{}
-}
-
-func (b *burst) answered(ok bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.failed = b.failed || !ok
-	if b.open--; b.open == 0 {
-		close(b.done)
-	}
+	p.acks.waitBelow(1)
+	p.pace.singles(sent, time.Since(began))
+	return items
 }
 
 // sendSingles publishes every message on its own and leaves its answer to the message.
@@ -127,7 +103,7 @@ func (p *Publisher) sendAgain(items []*publishItem) {
 
 // sendBatch publishes the messages as one atomic batch and waits for the answer to its commit.
 func (p *Publisher) sendBatch(ctx context.Context, items []*publishItem) {
-	id, began := nuid.Next(), time.Now()
+	id, began, open := nuid.Next(), time.Now(), int(p.open.Load())
 	for i, it := range items {
 		it.msg.Header[headerBatchID] = []string{id}
 		it.msg.Header[headerBatchSequence] = []string{strconv.Itoa(i + 1)}
@@ -146,7 +122,7 @@ func (p *Publisher) sendBatch(ctx context.Context, items []*publishItem) {
 	var refused *ackError
 	switch {
 	case answer.err == nil && answer.Batch == id && answer.Count == len(items):
-		p.pace.batch(len(items), time.Since(began))
+		p.pace.batch(len(items), open, time.Since(began))
 		finishAll(items, model.Stored, nil)
 	case answer.err == nil:
 		// A server that knows no batches has stored the commit like any message and answered none of the others. It drops

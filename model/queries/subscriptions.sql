@@ -100,6 +100,11 @@ WHERE s.tenant = @tenant AND s.participant = @participant AND s.state = 'active'
         WHERE x.tenant = s.tenant AND x.organizer = s.participant AND x.notified_at >= @changed_at::timestamptz
     );
 
+-- name: NoteSuperseded :execrows
+UPDATE subscriptions SET
+    silent = true, marks = marks + 1, noted_mark = marks + 1, due_at = LEAST(due_at, now()), updated_at = now()
+WHERE tenant = @tenant AND graph_id = ANY (@graph_ids::text[]) AND graph_id <> '' AND NOT silent;
+
 -- name: WakeSubscription :exec
 UPDATE subscriptions SET marks = marks + 1, due_at = LEAST(due_at, now()), updated_at = now()
 WHERE tenant = @tenant AND participant = @participant;

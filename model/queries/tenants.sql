@@ -27,6 +27,53 @@ SELECT status, status_reason FROM tenants WHERE id = @id;
 -- name: SetTenantStatus :exec
 UPDATE tenants SET status = @status, status_reason = @reason, updated_at = now() WHERE id = @id;
 
+-- Mailboxes whose sessions are all over are not read any more: what is known of them is old.
+-- name: TenantShut :one
+SELECT
+    (EXISTS (
+        SELECT 1 FROM participants p WHERE p.tenant = t.id AND p.mailbox_status = 'unreachable' AND p.mailbox_reason = ANY (@reasons::text[])
+            AND EXISTS (SELECT 1 FROM sessions s WHERE s.tenant = p.tenant AND s.organizer = p.id AND s.ends_at > now())
+    ) AND NOT EXISTS (
+        SELECT 1 FROM participants p WHERE p.tenant = t.id AND p.mailbox_status = 'ok'
+            AND EXISTS (SELECT 1 FROM sessions s WHERE s.tenant = p.tenant AND s.organizer = p.id AND s.ends_at > now())
+    ))::boolean AS shut
+FROM tenants t WHERE t.id = @id AND t.method = 'domain_wide';
+
+-- name: ProbeMailboxes :exec
+WITH locked AS (
+    SELECT p.tenant, p.id FROM participants p
+    WHERE p.tenant = @tenant AND p.mailbox_status NOT IN ('ok', 'unknown')
+    ORDER BY p.tenant, p.id
+    FOR NO KEY UPDATE
+)
+UPDATE participants p SET mailbox_probe_at = now(), updated_at = now()
+FROM locked l WHERE p.tenant = l.tenant AND p.id = l.id;
+
+-- One session finds out about its mailbox.
+-- name: ProbeSessions :execrows
+WITH first AS (
+    SELECT DISTINCT ON (s.organizer) s.tenant, s.id
+    FROM participants p JOIN sessions s ON s.tenant = p.tenant AND s.organizer = p.id AND s.ends_at > now()
+    WHERE p.tenant = @tenant AND p.mailbox_status NOT IN ('ok', 'unknown') AND s.verify_due_at IS NOT NULL
+    ORDER BY s.organizer, s.starts_at, s.id
+), locked AS (
+    SELECT s.tenant, s.id FROM sessions s JOIN first f ON f.tenant = s.tenant AND f.id = s.id
+    ORDER BY s.tenant, s.id
+    FOR NO KEY UPDATE OF s
+)
+UPDATE sessions s SET verify_due_at = LEAST(s.verify_due_at, now()), updated_at = now()
+FROM locked l WHERE s.tenant = l.tenant AND s.id = l.id;
+
+-- name: ProbeSubscriptions :exec
+WITH locked AS (
+    SELECT s.tenant, s.participant FROM subscriptions s
+    WHERE s.tenant = @tenant AND s.state = 'failing'
+    ORDER BY s.tenant, s.participant
+    FOR NO KEY UPDATE
+)
+UPDATE subscriptions s SET marks = s.marks + 1, due_at = LEAST(s.due_at, now()), updated_at = now()
+FROM locked l WHERE s.tenant = l.tenant AND s.participant = l.participant;
+
 -- name: TenantExists :one
 SELECT EXISTS (SELECT 1 FROM tenants WHERE id = @id);
 

@@ -215,6 +215,25 @@ func (q *Queries) NoteSilence(ctx context.Context, db DBTX, arg NoteSilenceParam
 	return result.RowsAffected(), nil
 }
 
+const noteSuperseded = `-- name: NoteSuperseded :execrows
+UPDATE subscriptions SET
+    silent = true, marks = marks + 1, noted_mark = marks + 1, due_at = LEAST(due_at, now()), updated_at = now()
+WHERE tenant = $1 AND graph_id = ANY ($2::text[]) AND graph_id <> '' AND NOT silent
+`
+
+type NoteSupersededParams struct {
+	Tenant   string
+	GraphIds []string
+}
+
+func (q *Queries) NoteSuperseded(ctx context.Context, db DBTX, arg NoteSupersededParams) (int64, error) {
+	result, err := db.Exec(ctx, noteSuperseded, arg.Tenant, arg.GraphIds)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const notifySubscriptions = `-- name: NotifySubscriptions :exec
 SELECT pg_notify('pairsync_subscriptions', '')
 `

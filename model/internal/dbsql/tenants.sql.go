@@ -340,6 +340,62 @@ func (q *Queries) ParticipantsByID(ctx context.Context, db DBTX, arg Participant
 	return items, nil
 }
 
+const probeMailboxes = `-- name: ProbeMailboxes :exec
+WITH locked AS (
+    SELECT p.tenant, p.id FROM participants p
+    WHERE p.tenant = $1 AND p.mailbox_status NOT IN ('ok', 'unknown')
+    ORDER BY p.tenant, p.id
+    FOR NO KEY UPDATE
+)
+UPDATE participants p SET mailbox_probe_at = now(), updated_at = now()
+FROM locked l WHERE p.tenant = l.tenant AND p.id = l.id
+`
+
+func (q *Queries) ProbeMailboxes(ctx context.Context, db DBTX, tenant string) error {
+	_, err := db.Exec(ctx, probeMailboxes, tenant)
+	return err
+}
+
+const probeSessions = `-- name: ProbeSessions :execrows
+WITH first AS (
+    SELECT DISTINCT ON (s.organizer) s.tenant, s.id
+    FROM participants p JOIN sessions s ON s.tenant = p.tenant AND s.organizer = p.id AND s.ends_at > now()
+    WHERE p.tenant = $1 AND p.mailbox_status NOT IN ('ok', 'unknown') AND s.verify_due_at IS NOT NULL
+    ORDER BY s.organizer, s.starts_at, s.id
+), locked AS (
+    SELECT s.tenant, s.id FROM sessions s JOIN first f ON f.tenant = s.tenant AND f.id = s.id
+    ORDER BY s.tenant, s.id
+    FOR NO KEY UPDATE OF s
+)
+UPDATE sessions s SET verify_due_at = LEAST(s.verify_due_at, now()), updated_at = now()
+FROM locked l WHERE s.tenant = l.tenant AND s.id = l.id
+`
+
+// One session finds out about its mailbox.
+func (q *Queries) ProbeSessions(ctx context.Context, db DBTX, tenant string) (int64, error) {
+	result, err := db.Exec(ctx, probeSessions, tenant)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const probeSubscriptions = `-- name: ProbeSubscriptions :exec
+WITH locked AS (
+    SELECT s.tenant, s.participant FROM subscriptions s
+    WHERE s.tenant = $1 AND s.state = 'failing'
+    ORDER BY s.tenant, s.participant
+    FOR NO KEY UPDATE
+)
+UPDATE subscriptions s SET marks = s.marks + 1, due_at = LEAST(s.due_at, now()), updated_at = now()
+FROM locked l WHERE s.tenant = l.tenant AND s.participant = l.participant
+`
+
+func (q *Queries) ProbeSubscriptions(ctx context.Context, db DBTX, tenant string) error {
+	_, err := db.Exec(ctx, probeSubscriptions, tenant)
+	return err
+}
+
 const sampleParticipants = `-- name: SampleParticipants :many
 SELECT p.tenant, p.id, p.email, p.name, p.availability, p.mailbox_id, p.mailbox_status, p.mailbox_reason, p.mailbox_attempts, p.mailbox_probe_at, p.created_at, p.updated_at, COALESCE(s.graph_id, '')::text AS graph_id, s.expires_at AS subscription_expires_at
 FROM (SELECT x.tenant, x.id FROM participants x WHERE x.tenant = $1 ORDER BY random() LIMIT $2) k
@@ -437,6 +493,31 @@ func (q *Queries) TenantExists(ctx context.Context, db DBTX, id string) (bool, e
 	var exists bool
 	err := row.Scan(&exists)
 	return exists, err
+}
+
+const tenantShut = `-- name: TenantShut :one
+SELECT
+    (EXISTS (
+        SELECT 1 FROM participants p WHERE p.tenant = t.id AND p.mailbox_status = 'unreachable' AND p.mailbox_reason = ANY ($1::text[])
+            AND EXISTS (SELECT 1 FROM sessions s WHERE s.tenant = p.tenant AND s.organizer = p.id AND s.ends_at > now())
+    ) AND NOT EXISTS (
+        SELECT 1 FROM participants p WHERE p.tenant = t.id AND p.mailbox_status = 'ok'
+            AND EXISTS (SELECT 1 FROM sessions s WHERE s.tenant = p.tenant AND s.organizer = p.id AND s.ends_at > now())
+    ))::boolean AS shut
+FROM tenants t WHERE t.id = $2 AND t.method = 'domain_wide'
+`
+
+type TenantShutParams struct {
+	Reasons []string
+	ID      string
+}
+
+// Mailboxes whose sessions are all over are not read any more: what is known of them is old.
+func (q *Queries) TenantShut(ctx context.Context, db DBTX, arg TenantShutParams) (bool, error) {
+	row := db.QueryRow(ctx, tenantShut, arg.Reasons, arg.ID)
+	var shut bool
+	err := row.Scan(&shut)
+	return shut, err
 }
 
 const upsertParticipant = `-- name: UpsertParticipant :one
