@@ -166,7 +166,9 @@ func TestCallbacksDontDeadlock(t *testing.T) {
 	_, all := b.claims(t, 100, 100)
 	errs := make(chan error, 3*len(all))
 	for _, d := range all {
-		go func() { errs <- b.CallbackFailed(t.Context(), "t", d.Change.Cursor, time.Now().Add(time.Minute), "timeout") }()
+		go func() {
+			errs <- b.CallbackFailed(t.Context(), "t", d.Change.Cursor, time.Now().Add(time.Minute), "timeout")
+		}()
 		go func() {
 			_, err := b.CallbackPaused(t.Context(), "t", "timeout", time.Now().Add(2*time.Minute))
 			errs <- err
