@@ -164,70 +164,70 @@ func (a *api) microsoft(path string) string {
 }
 
 // visit opens an address as a browser does, without following where it leads.
-func visit(t testing.TB, method, address string) (status int, header http.Header, body string) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, address, http.NoBody)
+func visit(tb testing.TB, method, address string) (status int, header http.Header, body string) {
+	tb.Helper()
+	req, err := http.NewRequestWithContext(tb.Context(), method, address, http.NoBody)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	res, err := client.Do(req)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer func() { _ = res.Body.Close() }()
 	raw, err := io.ReadAll(res.Body)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	client.CloseIdleConnections()
 	return res.StatusCode, res.Header, string(raw)
 }
 
 // answerAt answers a page of the simulated login, and gives the address to which it leads.
-func answerAt(t testing.TB, address string, answer ...string) string {
-	t.Helper()
+func answerAt(tb testing.TB, address string, answer ...string) string {
+	tb.Helper()
 	u, err := url.Parse(address)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	q := u.Query()
 	for i := 0; i+1 < len(answer); i += 2 {
 		q.Set(answer[i], answer[i+1])
 	}
 	u.RawQuery = q.Encode()
-	status, header, body := visit(t, http.MethodGet, u.String())
+	status, header, body := visit(tb, http.MethodGet, u.String())
 	if status != http.StatusFound {
-		t.Fatalf("the login answers %d: %s", status, body)
+		tb.Fatalf("the login answers %d: %s", status, body)
 	}
 	return header.Get("Location")
 }
 
 // shows opens a page that people come back to, and checks its status, what it says, and that it can do nothing.
-func shows(t testing.TB, address string, status int, says ...string) string {
-	t.Helper()
-	got, header, body := visit(t, http.MethodGet, address)
+func shows(tb testing.TB, address string, status int, says ...string) string {
+	tb.Helper()
+	got, header, body := visit(tb, http.MethodGet, address)
 	if got != status {
-		t.Fatalf("the page answers %d, want %d: %s", got, status, body)
+		tb.Fatalf("the page answers %d, want %d: %s", got, status, body)
 	}
 	for _, text := range says {
 		if !strings.Contains(body, text) {
-			t.Errorf("the page doesn't say %q: %s", text, body)
+			tb.Errorf("the page doesn't say %q: %s", text, body)
 		}
 	}
 	policy := header.Get("Content-Security-Policy")
 	if !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") || !strings.Contains(policy, "frame-ancestors 'none'") {
-		t.Errorf("the policy is %q", policy)
+		tb.Errorf("the policy is %q", policy)
 	}
 	for name, want := range map[string]string{
 		"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff",
 	} {
 		if header.Get(name) != want {
-			t.Errorf("%s is %q, want %q", name, header.Get(name), want)
+			tb.Errorf("%s is %q, want %q", name, header.Get(name), want)
 		}
 	}
 	if strings.Contains(body, "<script") || strings.Contains(body, "<style") || strings.Contains(body, " style=") || strings.Contains(body, " on") && strings.Contains(body, "onload") {
-		t.Errorf("the page holds scripts or styles: %s", body)
+		tb.Errorf("the page holds scripts or styles: %s", body)
 	}
 	return body
 }
@@ -244,11 +244,11 @@ func (a *api) mailboxStatus() string {
 	return decode[struct{ Mailbox struct{ Status string } }](a.t, a.get(participantPath(adaTenant, "p-1")).want(a.t, 200)).Mailbox.Status
 }
 
-func toJSON(t testing.TB, v any) string {
-	t.Helper()
+func toJSON(tb testing.TB, v any) string {
+	tb.Helper()
 	raw, err := json.Marshal(v)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return string(raw)
 }

@@ -11,8 +11,9 @@ import (
 	"pairsync/model/internal/dbsql"
 )
 
-// ClaimCommands returns up to limit open requests whose command is due, longest due first. Each is due again after again, so
-// that a command that was lost, or whose carrying out was given up, comes again for as long as the request is open.
+// ClaimCommands returns up to limit open requests whose command is due, longest due first. Each is due again after as long as
+// its request has been waiting, but no sooner than a twelfth of again and no later than again, so that a command that was lost,
+// or whose carrying out was given up, comes again for as long as the request is open.
 func (s *Store) ClaimCommands(ctx context.Context, limit int, again time.Duration) ([]Command, error) {
 	rows, err := s.q.ClaimCommands(ctx, s.pool, dbsql.ClaimCommandsParams{Count: page(limit), Again: again})
 	if err != nil {

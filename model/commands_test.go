@@ -151,7 +151,7 @@ func TestAHealedMailboxWakesRequests(t *testing.T) {
 	if err != nil || len(commands) != 1 {
 		t.Errorf("commands %v, %v", commands, err)
 	}
-	if s := b.apply(t, "s", 1); s.State != model.OutlookInSync {
+	if s := b.apply(t, 1); s.State != model.OutlookInSync {
 		t.Errorf("applied: %+v", s)
 	}
 }

@@ -128,7 +128,7 @@ func (w *writing) settle(before, after Session) {
 		is = &Request{Version: was.Version, Bookings: was.Bookings}
 	}
 	p.Open, p.Versions = append(p.Open, is.Open), append(p.Versions, is.Version)
-	p.Bookings, p.RequestedAt = append(p.Bookings, int32(is.Bookings)), append(p.RequestedAt, is.RequestedAt)
+	p.Bookings, p.RequestedAt = append(p.Bookings, int64(is.Bookings)), append(p.RequestedAt, is.RequestedAt)
 }
 
 // like says whether two requests ask for the same.

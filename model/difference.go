@@ -174,7 +174,7 @@ func (d *difference) cancelIn(at time.Time) {
 	if r := d.request; r != nil && (r.Times || r.People) {
 		if !at.After(r.RequestedAt) {
 			d.supersede(SourceOutlook, fields{"status": SessionCancelled}, d.wanted())
-			d.drop(PendingWithdrawn)
+			d.drop()
 			d.after.rebook(*r)
 			d.rebooked = true
 			return
@@ -185,7 +185,7 @@ func (d *difference) cancelIn(at time.Time) {
 		}
 	}
 	d.request = nil
-	d.drop(PendingWithdrawn) // There is nothing left to be moved.
+	d.drop() // There is nothing left to be moved.
 	switch d.policy(d.terms.Policy.Cancel) {
 	case PolicyAsk:
 		d.wait(KindCancelled, fields{"status": SessionScheduled}, fields{"status": SessionCancelled})
@@ -244,97 +244,6 @@ func (d *difference) takeOver() {
 	}
 }
 
-// times settles when the meeting is, and says whether Outlook shows it at another time than before: then it has reset the
-// answers.
-func (d *difference) times() (moved bool) {
-	o := d.observed
-	moved = !d.base.showsTimes(o.StartsAt, o.EndsAt)
-	wished := d.request != nil && d.request.Times
-	agreed := d.before.StartsAt.Equal(o.StartsAt) && d.before.EndsAt.Equal(o.EndsAt)
-	switch {
-	case agreed:
-		d.withdraw(KindRescheduled)
-		if wished && d.confirmed {
-			d.request.Times = false
-		}
-	case wished && d.own():
-		// An earlier wish, on its way to being overwritten.
-	case wished && d.confirmed && d.news && (!d.booked() || o.LastModifiedAt.After(d.request.TimesAt)):
-		// It was written, and this is what Outlook made of it. An event that an earlier attempt has booked may be older.
-		d.request.Times = false
-		d.reschedule()
-	case !moved || d.written && !d.confirmed && !d.booked():
-		// Nobody moved it in Outlook: a change is written into what was read before.
-	case wished && !o.LastModifiedAt.After(d.request.TimesAt):
-		d.supersede(SourceOutlook, fields{"starts_at": o.StartsAt, "ends_at": o.EndsAt}, d.session())
-	default:
-		d.movedByPeople(wished)
-	}
-	return moved
-}
-
-// booked says whether the observation answers a booking. An event that an earlier attempt has booked is answered as it is,
-// whatever has become of it.
-func (d *difference) booked() bool { return d.request != nil && d.request.Kind == RequestBook }
-
-// own says whether the observed times show our own hand.
-func (d *difference) own() bool {
-	return slices.ContainsFunc(d.request.Tried, func(w Wish) bool { return w.times(d.observed.StartsAt, d.observed.EndsAt) })
-}
-
-func (d *difference) session() fields {
-	return fields{"starts_at": d.before.StartsAt, "ends_at": d.before.EndsAt}
-}
-
-// movedByPeople is what a move in Outlook means, which is newer than the platform's wish if there is one.
-func (d *difference) movedByPeople(wished bool) {
-	o := d.observed
-	outlook := fields{"starts_at": o.StartsAt, "ends_at": o.EndsAt}
-	if wished {
-		d.give()
-	}
-	choice := d.policy(d.terms.Policy.Reschedule)
-	if d.after.Status == SessionCancelled {
-		choice = PolicyApply
-	}
-	switch choice {
-	case PolicyAsk:
-		d.wait(KindRescheduled, d.session(), outlook)
-	case PolicyNotify:
-		d.add(KindRescheduled, d.session(), outlook, "").Applied = false
-	case PolicyApply:
-		d.drop(PendingWithdrawn)
-		if !wished {
-			d.reschedule()
-			return
-		}
-		d.supersede(SourcePlatform, d.session(), outlook)
-		d.after.StartsAt, d.after.EndsAt = o.StartsAt, o.EndsAt
-		d.after.Lost = true
-	}
-}
-
-// give takes the wish for times out of the request, and the request away when nothing is left of it.
-func (d *difference) give() {
-	r := d.request
-	r.Times = false
-	tried := make([]Wish, 0, len(r.Tried))
-	for _, w := range r.Tried {
-		w.StartsAt, w.EndsAt = time.Time{}, time.Time{}
-		tried = append(tried, w)
-	}
-	r.Tried = tried
-	if !r.People && !r.Title {
-		d.request = nil
-	}
-}
-
-func (d *difference) reschedule() {
-	d.after.StartsAt, d.after.EndsAt = d.observed.StartsAt, d.observed.EndsAt
-	d.after.Lost = false
-	d.add(KindRescheduled, d.session(), fields{"starts_at": d.after.StartsAt, "ends_at": d.after.EndsAt}, "")
-}
-
 // link takes over the join link. Whoever had none only learns it from the first reading and from the answer to a write.
 func (d *difference) link() {
 	d.after.JoinURL = d.observed.JoinURL
@@ -348,7 +257,7 @@ func (d *difference) link() {
 
 // wait lets a change wait for the platform's answer, in place of an older one.
 func (d *difference) wait(kind ChangeKind, before, after fields) {
-	d.drop(PendingWithdrawn)
+	d.drop()
 	d.opened = &Pending{
 		ID: d.terms.PendingID, Tenant: d.after.Tenant, Session: d.after.ID, Kind: kind, Status: PendingOpen,
 		Before: marshalFields(before), After: marshalFields(after), OccurredAt: d.observed.LastModifiedAt,
@@ -361,17 +270,18 @@ func (d *difference) wait(kind ChangeKind, before, after fields) {
 // withdraw ends the waiting for an answer to a change that people took back in Outlook.
 func (d *difference) withdraw(kind ChangeKind) {
 	if p := d.after.Pending; p != nil && p.Kind == kind {
-		d.drop(PendingWithdrawn)
+		d.drop()
 	}
 }
 
-func (d *difference) drop(status PendingStatus) {
+// drop ends the waiting for an answer.
+func (d *difference) drop() {
 	p := d.after.Pending
 	if p == nil {
 		return
 	}
 	d.after.Pending = nil
-	d.closed = append(d.closed, closed{p.ID, status})
+	d.closed = append(d.closed, closed{p.ID, PendingWithdrawn})
 }
 
 func (d *difference) supersede(loser Source, before, after fields) {

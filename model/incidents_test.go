@@ -40,9 +40,9 @@ func (b *bed) status(tb testing.TB, st model.TenantStatus, reason string) {
 	}
 }
 
-func (b *bed) heal(tb testing.TB, participant string) {
+func (b *bed) heal(tb testing.TB) {
 	tb.Helper()
-	if _, err := b.MailboxHealed(tb.Context(), "t", participant); err != nil {
+	if _, err := b.MailboxHealed(tb.Context(), "t", "p-1"); err != nil {
 		tb.Fatal(err)
 	}
 }
@@ -51,7 +51,7 @@ func (b *bed) heal(tb testing.TB, participant string) {
 func TestOneLetterForEachDirection(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
-	b.heal(t, "p-1")
+	b.heal(t)
 	if m := b.mails(t); len(m) != 0 {
 		t.Fatalf("nothing has happened: %+v", m)
 	}
@@ -70,8 +70,8 @@ func TestOneLetterForEachDirection(t *testing.T) {
 	if m := b.mails(t); len(m) != 0 {
 		t.Errorf("the same trouble: %+v", m)
 	}
-	b.heal(t, "p-1")
-	b.heal(t, "p-1")
+	b.heal(t)
+	b.heal(t)
 	if m := b.send(t, model.MailRecovered); len(m.Incidents) != 1 || m.Incidents[0].ClosedAt == nil {
 		t.Errorf("letter %+v", m)
 	}
@@ -91,14 +91,14 @@ func TestTroubleThatPassesUnnoticed(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
 	b.fail(t, "access_denied")
-	b.heal(t, "p-1")
+	b.heal(t)
 	if m := b.mails(t); len(m) != 0 {
 		t.Errorf("letters %+v", m)
 	}
 	// One that is being written tells of it, and then the end has to be told.
 	b.fail(t, "access_denied")
 	being := b.mails(t)
-	b.heal(t, "p-1")
+	b.heal(t)
 	if ok, err := b.MailSending(t.Context(), being[0].ID); err != nil || !ok {
 		t.Fatal(ok, err)
 	}
@@ -167,7 +167,7 @@ func TestNeverSignedInIsNoTrouble(t *testing.T) {
 	if m := b.mails(t); len(m) != 0 {
 		t.Errorf("letters %+v", m)
 	}
-	b.heal(t, "p-1")
+	b.heal(t)
 	needs()
 	b.send(t, model.MailOpened)
 }
@@ -236,7 +236,7 @@ func TestALetterFailsOrIsLost(t *testing.T) {
 	if err := b.MailDropped(ctx, id); err != nil {
 		t.Fatal(err)
 	}
-	b.heal(t, "p-1")
+	b.heal(t)
 	if m := b.mails(t); len(m) != 0 {
 		t.Errorf("of what nobody was told: %+v", m)
 	}

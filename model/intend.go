@@ -29,14 +29,13 @@ func newIntention(s Session, version int64, bookings int, at time.Time) *intenti
 	return &intention{before: s, after: s, version: version, bookings: bookings, at: at}
 }
 
-func (in *intention) add(kind ChangeKind, source Source, before, after fields, participant string) *Change {
+func (in *intention) add(kind ChangeKind, source Source, before, after fields, participant string) {
 	in.after.Version++
 	in.changes = append(in.changes, Change{
 		Tenant: in.after.Tenant, Session: in.after.ID, Version: in.after.Version, Kind: kind, Source: source,
 		Cause: CauseRequest, Before: marshalFields(before), After: marshalFields(after), Participant: participant,
 		OccurredAt: in.at, ReceivedAt: in.at, Applied: true,
 	})
-	return &in.changes[len(in.changes)-1]
 }
 
 func (in *intention) answer(status PendingStatus) {
@@ -180,11 +179,10 @@ func (in *intention) cancel(comment string) {
 func (in *intention) apply(p Pending) {
 	s := &in.after
 	seen := s.seen()
-	switch p.Kind {
-	case KindCancelled:
+	if p.Kind == KindCancelled {
 		s.Status = SessionCancelled
 		in.add(KindCancelled, SourceOutlook, fields{"status": SessionScheduled}, fields{"status": SessionCancelled}, "")
-	default:
+	} else {
 		before := fields{"starts_at": s.StartsAt, "ends_at": s.EndsAt}
 		s.StartsAt, s.EndsAt = seen.StartsAt, seen.EndsAt
 		in.add(KindRescheduled, SourceOutlook, before, fields{"starts_at": s.StartsAt, "ends_at": s.EndsAt}, "")

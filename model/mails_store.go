@@ -17,7 +17,7 @@ func (s *Store) ForecastExpiry(
 	ctx context.Context, tenant, subject string, expiresAt time.Time, days int,
 ) (queued bool, err error) {
 	n, err := s.q.InsertForecast(ctx, s.pool, dbsql.InsertForecastParams{
-		Tenant: tenant, Subject: subject, ExpiresAt: stored(expiresAt), Days: int32(days),
+		Tenant: tenant, Subject: subject, ExpiresAt: stored(expiresAt), Days: int64(days),
 	})
 	if violates(err, codeForeignKeyViolation, "mails_tenant_fkey") {
 		return false, &MissingError{Thing: ThingTenant, ID: tenant}

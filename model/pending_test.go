@@ -21,7 +21,7 @@ func asking(tb testing.TB, choice model.PolicyChoice) (*bed, model.Session) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return b, b.booked(tb, "s")
+	return b, b.booked(tb)
 }
 
 // moveTo is the nth version of the event, in which somebody has moved it.
@@ -66,7 +66,7 @@ func TestPendingMoveIsApplied(t *testing.T) {
 	if !now.StartsAt.Equal(tomorrow(14)) || now.State != model.OutlookInSync || now.Seen != nil || now.Request != nil {
 		t.Errorf("session %+v", now)
 	}
-	h := b.history(t, "s")
+	h := b.history(t)
 	equal(t, "history", kinds(h), []model.ChangeKind{model.KindBooked, model.KindChangePending, model.KindRescheduled})
 	if c := h[2]; c.Source != model.SourceOutlook || c.Cause != model.CauseRequest || !c.OccurredAt.Equal(modified(2)) {
 		t.Errorf("change %+v", c)
@@ -95,10 +95,10 @@ func TestPendingMoveIsUndone(t *testing.T) {
 	if read := b.commit(t, reading(s, moveTo(s, 2, 14))); len(read.Changes) > 0 || read.Session.Request == nil {
 		t.Errorf("the move read again: %v", kinds(read.Changes))
 	}
-	if after := b.apply(t, "s", 3); after.State != model.OutlookInSync || !after.StartsAt.Equal(tomorrow(9)) {
+	if after := b.apply(t, 3); after.State != model.OutlookInSync || !after.StartsAt.Equal(tomorrow(9)) {
 		t.Errorf("applied: %+v", after)
 	}
-	h := b.history(t, "s")
+	h := b.history(t)
 	equal(t, "history", kinds(h), []model.ChangeKind{model.KindBooked, model.KindChangePending, model.KindSuperseded})
 	if h[2].Source != model.SourceOutlook {
 		t.Errorf("change %+v", h[2])
@@ -131,7 +131,7 @@ func TestUndoneCancellationIsBookedAnew(t *testing.T) {
 	if err := b.ReleaseRequest(t.Context(), w, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	after := b.apply(t, "s", 5)
+	after := b.apply(t, 5)
 	if after.State != model.OutlookInSync || after.EventID == s.EventID || after.Status != model.SessionScheduled {
 		t.Errorf("booked anew: %+v", after)
 	}
@@ -141,17 +141,17 @@ func TestUndoneCancellationIsBookedAnew(t *testing.T) {
 func TestPendingIsOvertaken(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		next   model.Observation
 		open   model.ChangeKind
 		status model.PendingStatus
 		do     func(*testing.T, *bed)
 	}{
-		"moved back":            {status: model.PendingWithdrawn, do: func(t *testing.T, b *bed) { b.read(t, moveTo(b.session(t, "s"), 3, 9)) }},
-		"moved on":              {status: model.PendingWithdrawn, open: model.KindRescheduled, do: func(t *testing.T, b *bed) { b.read(t, moveTo(b.session(t, "s"), 3, 16)) }},
-		"cancelled":             {status: model.PendingWithdrawn, open: model.KindCancelled, do: func(t *testing.T, b *bed) { b.read(t, model.Observation{ReadAt: time.Now()}) }},
-		"put":                   {status: model.PendingUndone, do: func(t *testing.T, b *bed) { b.put(t, later(16)) }},
-		"put as Outlook has it": {status: model.PendingApplied, do: func(t *testing.T, b *bed) { b.put(t, later(14)) }},
+		"moved back":            {status: model.PendingWithdrawn, do: func(t *testing.T, b *bed) { t.Helper(); b.read(t, moveTo(b.session(t, "s"), 3, 9)) }},
+		"moved on":              {status: model.PendingWithdrawn, open: model.KindRescheduled, do: func(t *testing.T, b *bed) { t.Helper(); b.read(t, moveTo(b.session(t, "s"), 3, 16)) }},
+		"cancelled":             {status: model.PendingWithdrawn, open: model.KindCancelled, do: func(t *testing.T, b *bed) { t.Helper(); b.read(t, model.Observation{ReadAt: time.Now()}) }},
+		"put":                   {status: model.PendingUndone, do: func(t *testing.T, b *bed) { t.Helper(); b.put(t, later(16)) }},
+		"put as Outlook has it": {status: model.PendingApplied, do: func(t *testing.T, b *bed) { t.Helper(); b.put(t, later(14)) }},
 		"called off": {status: model.PendingUndone, do: func(t *testing.T, b *bed) {
+			t.Helper()
 			if _, err := b.CancelSession(t.Context(), "t", "s", "", time.Time{}); err != nil {
 				t.Fatal(err)
 			}
@@ -183,9 +183,9 @@ func later(hour int) model.SessionRequest {
 	return r
 }
 
-func (b *bed) read(tb testing.TB, o model.Observation) model.Outcome {
+func (b *bed) read(tb testing.TB, o model.Observation) {
 	tb.Helper()
-	return b.commit(tb, reading(b.session(tb, "s"), o))
+	b.commit(tb, reading(b.session(tb, "s"), o))
 }
 
 // TestOneAnswer: of two who answer differently at the same time one is heard.
@@ -248,7 +248,7 @@ func TestNotify(t *testing.T) {
 	if now := b.session(t, "s"); now.Status != model.SessionScheduled || now.State != model.OutlookConflict {
 		t.Errorf("cancelled: %+v", now)
 	}
-	h := b.history(t, "s")[1:]
+	h := b.history(t)[1:]
 	equal(t, "history", kinds(h), []model.ChangeKind{model.KindRescheduled, model.KindCancelled})
 	for _, c := range h {
 		if c.Applied {

@@ -3,7 +3,6 @@ package model_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -37,10 +36,10 @@ func (b *bed) take(tb testing.TB, id string) model.Work {
 	return w
 }
 
-// apply brings a made-up Outlook to what the session wants, and commits the answer as the nth version of the event.
-func (b *bed) apply(tb testing.TB, id string, n int) model.Session {
+// apply brings a made-up Outlook to what session s wants, and commits the answer as the nth version of the event.
+func (b *bed) apply(tb testing.TB, n int) model.Session {
 	tb.Helper()
-	w := b.take(tb, id)
+	w := b.take(tb, "s")
 	s := w.Session
 	if s.EventID == "" {
 		s.EventID = "booked-" + w.TransactionID
@@ -55,15 +54,15 @@ func (b *bed) apply(tb testing.TB, id string, n int) model.Session {
 }
 
 // booked is a session that has been booked.
-func (b *bed) booked(tb testing.TB, id string) model.Session {
+func (b *bed) booked(tb testing.TB) model.Session {
 	tb.Helper()
-	b.put(tb, wish(id))
-	return b.apply(tb, id, 1)
+	b.put(tb, wish("s"))
+	return b.apply(tb, 1)
 }
 
-func (b *bed) history(tb testing.TB, id string) []model.Change {
+func (b *bed) history(tb testing.TB) []model.Change {
 	tb.Helper()
-	h, err := b.SessionChanges(tb.Context(), "t", id, 0, 0)
+	h, err := b.SessionChanges(tb.Context(), "t", "s", 0, 0)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -175,12 +174,12 @@ func TestPutAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBed(t)
-			before := b.booked(t, "s")
+			before := b.booked(t)
 			r := wish("s")
 			tt.edit(&r)
 			r.At = time.Now()
 			s := b.put(t, r)
-			h := b.history(t, "s")[1:]
+			h := b.history(t)[1:]
 			equal(t, "kinds", kinds(h), tt.kinds)
 			for _, c := range h {
 				if c.Source != model.SourcePlatform || c.Cause != model.CauseRequest || !c.Applied || !c.OccurredAt.Equal(r.At.Truncate(time.Microsecond)) {
@@ -200,11 +199,11 @@ func TestPutAgain(t *testing.T) {
 				t.Errorf("state %s, request %+v", s.State, s.Request)
 			}
 			// Outlook takes it, the answers are reset by it, and nobody is told anything more.
-			after := b.apply(t, "s", 2)
+			after := b.apply(t, 2)
 			if after.State != model.OutlookInSync || after.Request != nil || after.Seen != nil {
 				t.Errorf("applied: %+v", after)
 			}
-			equal(t, "history afterwards", len(b.history(t, "s")), 1+len(tt.kinds))
+			equal(t, "history afterwards", len(b.history(t)), 1+len(tt.kinds))
 			if again := b.put(t, r); again.Version != after.Version || again.Request != nil {
 				t.Errorf("the same again: %+v", again)
 			}
@@ -217,7 +216,7 @@ func TestPutAgain(t *testing.T) {
 func TestThePlatformMovesWhatPeopleMoved(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
-	s := b.booked(t, "s")
+	s := b.booked(t)
 	o := eventOf(s, 2)
 	o.StartsAt, o.EndsAt = tomorrow(14), tomorrow(15)
 	moved := b.commit(t, reading(s, o)).Session
@@ -234,7 +233,7 @@ func TestThePlatformMovesWhatPeopleMoved(t *testing.T) {
 func TestPutRefuses(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
-	b.booked(t, "s")
+	b.booked(t)
 	for field, edit := range map[string]func(*model.SessionRequest){
 		"organizer":        func(r *model.SessionRequest) { r.Organizer, r.Attendees = "p-3", []string{"p-2"} },
 		"online_meeting":   func(r *model.SessionRequest) { r.OnlineMeeting = "none" },
@@ -256,70 +255,11 @@ func TestPutRefuses(t *testing.T) {
 	notFound(t, err, model.ThingParticipant, "p-9")
 }
 
-func TestCancel(t *testing.T) {
-	t.Parallel()
-	b := newBed(t)
-	b.booked(t, "s")
-	_, err := b.CancelSession(t.Context(), "t", "none", "", time.Time{})
-	notFound(t, err, model.ThingSession, "none")
-	for range 2 {
-		s, err := b.CancelSession(t.Context(), "t", "s", "Ada is ill", time.Time{})
-		if err != nil || s.Status != model.SessionCancelled || s.State != model.OutlookPending || s.Request.Comment != "Ada is ill" {
-			t.Fatalf("cancelled %+v, %v", s, err)
-		}
-	}
-	stale := b.session(t, "s")
-	if out := b.commit(t, reading(stale, eventOf(stale, 1))); len(out.Changes) > 0 || out.Session.Request == nil {
-		t.Errorf("a reading before Outlook is told: %v", kinds(out.Changes))
-	}
-	s := b.apply(t, "s", 0)
-	if s.State != model.OutlookInSync || s.Request != nil || !s.Vanished || s.Status != model.SessionCancelled {
-		t.Errorf("applied: %+v", s)
-	}
-	lag := eventOf(s, 1)
-	lag.ReadAt = time.Now()
-	for name, o := range map[string]model.Observation{"the 404 that follows": {ReadAt: time.Now()}, "Outlook lags behind": lag} {
-		if out := b.commit(t, reading(s, o)); len(out.Changes) > 0 || out.Session.Status != model.SessionCancelled {
-			t.Errorf("%s: %v", name, kinds(out.Changes))
-		}
-	}
-	equal(t, "history", kinds(b.history(t, "s")), []model.ChangeKind{model.KindBooked, model.KindCancelled})
-	if s := b.put(t, wish("s")); s.Status != model.SessionCancelled {
-		t.Errorf("a repetition: %+v", s)
-	}
-	r := wish("s")
-	r.StartsAt, r.EndsAt = tomorrow(14), tomorrow(15)
-	if _, _, err := b.PutSession(t.Context(), r); !errors.Is(err, model.ErrCancelled) {
-		t.Errorf("another time: %v", err)
-	}
-}
-
-// TestCancelBeforeItIsBooked: what nobody has tried to book needs nobody to cancel it; what somebody may have, does.
-func TestCancelBeforeItIsBooked(t *testing.T) {
-	t.Parallel()
-	b := newBed(t)
-	for _, tried := range []bool{false, true} {
-		id := fmt.Sprint("s-", tried)
-		b.put(t, wish(id))
-		if tried {
-			b.take(t, id)
-		}
-		s, err := b.CancelSession(t.Context(), "t", id, "", time.Time{})
-		if err != nil || (s.Request != nil) != tried {
-			t.Errorf("tried %v: %+v, %v", tried, s.Request, err)
-		}
-	}
-	commands, err := b.ClaimCommands(t.Context(), 10, time.Minute)
-	if err != nil || len(commands) != 1 || commands[0].Session != "s-true" {
-		t.Errorf("commands %v, %v", commands, err)
-	}
-}
-
 // TestAnOlderWishLosesToAMoveThatIsKnown: it was asked for before people moved the meeting, and came later.
 func TestAnOlderWishLosesToAMoveThatIsKnown(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
-	s := b.booked(t, "s")
+	s := b.booked(t)
 	o := eventOf(s, 2)
 	o.StartsAt, o.EndsAt, o.LastModifiedAt = tomorrow(14), tomorrow(15), time.Now()
 	b.commit(t, reading(s, o))
@@ -329,7 +269,7 @@ func TestAnOlderWishLosesToAMoveThatIsKnown(t *testing.T) {
 	if s.State != model.OutlookConflict || s.StateReason() != model.ReasonSuperseded || s.Request != nil || !s.StartsAt.Equal(tomorrow(14)) {
 		t.Errorf("session %+v", s)
 	}
-	last := b.history(t, "s")[2]
+	last := b.history(t)[2]
 	if last.Kind != model.KindSuperseded || last.Source != model.SourcePlatform || !strings.Contains(string(last.Before), tomorrow(16).Format(time.RFC3339)) {
 		t.Errorf("change %+v", last)
 	}
@@ -339,7 +279,7 @@ func TestAnOlderWishLosesToAMoveThatIsKnown(t *testing.T) {
 func TestPutAndCommitAtTheSameTime(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
-	s := b.booked(t, "s")
+	s := b.booked(t)
 	release := b.hold(t, "SELECT 1 FROM sessions WHERE id = 's' FOR UPDATE")
 	errs := make(chan error, 2)
 	go func() {
@@ -381,7 +321,7 @@ func TestPutAndCommitAtTheSameTime(t *testing.T) {
 func TestManyPutsAtTheSameTime(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
-	s := b.booked(t, "s")
+	s := b.booked(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -407,7 +347,7 @@ func TestManyPutsAtTheSameTime(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	h := b.history(t, "s")
+	h := b.history(t)
 	for i, c := range h {
 		if c.Version != int64(i+1) {
 			t.Fatalf("change %d has version %d", i, c.Version)
@@ -417,7 +357,7 @@ func TestManyPutsAtTheSameTime(t *testing.T) {
 	if now.Version != int64(len(h)) || now.Request == nil || now.Request.Version != 31 {
 		t.Errorf("version %d of %d, request %+v", now.Version, len(h), now.Request)
 	}
-	if after := b.apply(t, "s", 1000); after.State != model.OutlookInSync || !after.StartsAt.Equal(now.StartsAt) {
+	if after := b.apply(t, 1000); after.State != model.OutlookInSync || !after.StartsAt.Equal(now.StartsAt) {
 		t.Errorf("applied: %+v", after)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
-	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -87,14 +86,8 @@ func (s *Sealer) Seal(purpose Purpose, plaintext []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sealing: %w", err)
 	}
-	sealed := make([]byte, sealHeadLen+aead.NonceSize(), sealHeadLen+aead.NonceSize()+len(plaintext)+aead.Overhead())
-	sealed[0] = sealFormat
-	copy(sealed[1:], k.id[:])
-	nonce := sealed[sealHeadLen:]
-	if _, err := rand.Read(nonce); err != nil {
-		return nil, fmt.Errorf("sealing: %w", err)
-	}
-	return aead.Seal(sealed, nonce, plaintext, sealed[:sealHeadLen]), nil
+	head := append([]byte{sealFormat}, k.id[:]...)
+	return append(head, aead.Seal(nil, nil, plaintext, head)...), nil //nolint:gosec // The AEAD draws the nonce itself.
 }
 
 // Open decrypts what Seal has sealed for the same purpose. The error is ErrSealed when that can't be done.
@@ -110,11 +103,7 @@ func (s *Sealer) Open(purpose Purpose, sealed []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening: %w", err)
 	}
-	if len(sealed) < sealHeadLen+aead.NonceSize() {
-		return nil, ErrSealed
-	}
-	nonce, box := sealed[sealHeadLen:sealHeadLen+aead.NonceSize()], sealed[sealHeadLen+aead.NonceSize():]
-	plaintext, err := aead.Open(nil, nonce, box, sealed[:sealHeadLen])
+	plaintext, err := aead.Open(nil, nil, sealed[sealHeadLen:], sealed[:sealHeadLen])
 	if err != nil {
 		return nil, ErrSealed
 	}
@@ -130,5 +119,5 @@ func (k *sealKey) aead(purpose Purpose) (cipher.AEAD, error) {
 	if err != nil {
 		return nil, err
 	}
-	return cipher.NewGCM(block)
+	return cipher.NewGCMWithRandomNonce(block)
 }

@@ -55,44 +55,51 @@ func (m *mails) claim(ctx, work context.Context) (more bool, err error) {
 		return false, fmt.Errorf("claiming letters: %w", err)
 	}
 	var sending sync.WaitGroup
+	defer sending.Wait()
 	slots := make(chan struct{}, mailMost)
 	for _, l := range letters {
-		slots <- struct{}{}
-		if ctx.Err() != nil {
-			break // What is not begun is somebody else's after the lease.
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return false, ctx.Err() // What is not begun is somebody else's after the lease.
 		}
 		sending.Go(func() {
 			defer func() { <-slots }()
-			err := guard(work, m.log, func() {
-				if err := m.deliver(work, l); err != nil {
-					m.log.WarnContext(work, "a letter's outcome can't be written", slog.String("error", err.Error()))
-				}
-			})
-			if err != nil {
-				return // It is in the log; the letter may be on its way.
-			}
+			// A panic is in the log then, and the letter may be on its way.
+			_ = guard(work, m.log, func() { m.deliver(work, l) })
 		})
 	}
-	sending.Wait()
 	return len(letters) == mailClaim, nil
 }
 
 // deliver sends one letter, unless somebody else does, and writes what became of it.
-func (m *mails) deliver(ctx context.Context, l model.Mail) error {
-	words, cancelWords := context.WithTimeout(ctx, mailWrite)
-	defer cancelWords()
-	mine, err := m.store.MailSending(words, l.ID)
-	if err != nil || !mine {
-		return err
+func (m *mails) deliver(ctx context.Context, l model.Mail) {
+	mine, err := m.begin(ctx, l)
+	if err != nil {
+		m.log.WarnContext(ctx, "a letter can't be begun", slog.String("error", err.Error()))
+		return
 	}
+	if !mine {
+		return
+	}
+	var failure error
 	if m.send == nil {
 		m.log.WarnContext(ctx, "the owner of an integration is not told, because no mail server is named", attributes(l)...)
 	} else {
-		err = m.send(ctx, letterOf(l))
+		failure = m.send(ctx, letterOf(l))
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), mailWrite)
 	defer cancel()
-	return m.settle(ctx, l, err)
+	if err := m.settle(ctx, l, failure); err != nil {
+		m.log.WarnContext(ctx, "a letter's outcome can't be written", slog.String("error", err.Error()))
+	}
+}
+
+// begin says whether the letter is ours to send. From then on it is nobody else's.
+func (m *mails) begin(ctx context.Context, l model.Mail) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, mailWrite)
+	defer cancel()
+	return m.store.MailSending(ctx, l.ID)
 }
 
 // settle writes what became of a letter.
@@ -128,8 +135,8 @@ func (m *mails) settle(ctx context.Context, l model.Mail, failure error) error {
 // attributes say which letter it is, without an address.
 func attributes(l model.Mail) []any {
 	var reasons []string
-	for _, i := range l.Incidents {
-		reasons = append(reasons, string(i.Scope)+":"+i.Reason)
+	for _, alike := range grouped(l.Incidents) {
+		reasons = append(reasons, fmt.Sprintf("%s:%s:%d", alike[0].Scope, alike[0].Reason, len(alike)))
 	}
 	return []any{
 		slog.Int64("letter", l.ID), slog.String("tenant", l.Tenant), slog.String("kind", string(l.Kind)),

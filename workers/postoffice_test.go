@@ -46,8 +46,11 @@ func newPostOffice(t *testing.T) *postOffice {
 		t.Fatal(err)
 	}
 	p.url = "smtp://" + l.Addr().String()
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(l) }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = server.Serve(l) // It ends when the server is closed.
+	}()
 	t.Cleanup(func() {
 		if err := server.Close(); err != nil {
 			t.Error(err)

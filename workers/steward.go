@@ -111,8 +111,10 @@ func (c StewardConfig) validate() error {
 		name              string
 		shortest, longest time.Duration
 	}{
-		{"CallbackRetry", c.CallbackRetryMin, c.CallbackRetryMax}, {"MailRetry", c.MailRetryMin, c.MailRetryMax},
-		{"TenantProbe", c.TenantProbeMin, c.TenantProbeMax}, {"Retry", c.RetryMin, c.RetryMax},
+		{"CallbackRetry", c.CallbackRetryMin, c.CallbackRetryMax},
+		{"MailRetry", c.MailRetryMin, c.MailRetryMax},
+		{"TenantProbe", c.TenantProbeMin, c.TenantProbeMax},
+		{"Retry", c.RetryMin, c.RetryMax},
 	} {
 		if pair.longest < pair.shortest {
 			return fmt.Errorf("%sMax is below %sMin", pair.name, pair.name)

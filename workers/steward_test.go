@@ -135,10 +135,10 @@ func (m *manor) move(tenant, session string) {
 	}
 }
 
-// ids are the ids of a session's changes, in order.
-func (m *manor) ids(tenant, session string) []string {
+// ids are the ids of the changes of one of t's sessions, in order.
+func (m *manor) ids(session string) []string {
 	m.t.Helper()
-	changes, err := m.store.SessionChanges(m.t.Context(), tenant, session, 0, 500)
+	changes, err := m.store.SessionChanges(m.t.Context(), "t", session, 0, 500)
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -147,15 +147,6 @@ func (m *manor) ids(tenant, session string) []string {
 		ids = append(ids, ch.ID)
 	}
 	return ids
-}
-
-func (m *manor) get(tenant string) model.Tenant {
-	m.t.Helper()
-	t, err := m.store.Tenant(m.t.Context(), tenant)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	return t
 }
 
 // until blocks until a tenant is as it should be.
@@ -185,8 +176,12 @@ func TestBadStewardConfig(t *testing.T) {
 		Store: m.store, Sealer: m.sealer, Receivers: m.receivers, Entra: m.entra, Log: m.logs.logger(), Registerer: prometheus.NewRegistry(),
 	}
 	for _, cfg := range []workers.StewardConfig{
-		{CallbackWidth: -1}, {MailGather: -1}, {Grace: -1}, {CallbackRetryMin: time.Hour, CallbackRetryMax: time.Minute},
-		{TenantProbeMax: time.Second}, {MailRetryMax: time.Second},
+		{CallbackWidth: -1},
+		{MailGather: -1},
+		{Grace: -1},
+		{CallbackRetryMin: time.Hour, CallbackRetryMax: time.Minute},
+		{TenantProbeMax: time.Second},
+		{MailRetryMax: time.Second},
 	} {
 		if _, err := workers.NewSteward(cfg, deps); err == nil {
 			t.Errorf("%+v is accepted", cfg)

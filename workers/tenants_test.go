@@ -90,7 +90,9 @@ func TestWhatEntrasAnswersMean(t *testing.T) {
 		"mended":                      {failing, "secret_expired", letsIn(), connected, ""},
 		"failing-without-permissions": {failing, "secret_expired", answer{}, failing, graph.ReasonConsentMissing},
 		"conditional-access": {
-			connected, "", answer{err: &graph.Error{Kind: graph.KindSignIn, Reason: graph.ReasonSignInRequired}}, failing,
+			connected, "",
+			answer{err: &graph.Error{Kind: graph.KindSignIn, Reason: graph.ReasonSignInRequired}},
+			failing,
 			graph.ReasonSignInRequired,
 		},
 		"outage":           {connected, "", answer{err: &graph.Error{Kind: graph.KindUnavailable, Reason: graph.ReasonServerError}}, connected, ""},
@@ -104,9 +106,16 @@ func TestWhatEntrasAnswersMean(t *testing.T) {
 		m.entra.set(id, tt.answer)
 	}
 	m.cfg.TenantRecheck = 50 * time.Millisecond
-	m.steward()
+	stop := m.steward()
+	t.Cleanup(func() {
+		stop()
+		if n := m.entra.times("disconnected"); n != 0 {
+			t.Errorf("one that is disconnected was asked %d times", n)
+		}
+	})
 	for id, tt := range cases {
 		t.Run(id, func(t *testing.T) {
+			t.Parallel()
 			if tt.was != model.TenantDisconnected {
 				testbed.Eventually(t, "two answers", func(context.Context) bool { return m.entra.times(id) >= 2 })
 			}
@@ -115,9 +124,6 @@ func TestWhatEntrasAnswersMean(t *testing.T) {
 				return err == nil && tn.Status == tt.want && tn.StatusReason == tt.why
 			})
 		})
-	}
-	if n := m.entra.times("disconnected"); n != 0 {
-		t.Errorf("one that is disconnected was asked %d times", n)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"pairsync/console"
 	"pairsync/internal/config"
 	"pairsync/internal/simulator"
 	"pairsync/model"
@@ -139,8 +140,12 @@ func (d *demo) run(ctx context.Context, log *slog.Logger) error {
 // startOutlook starts the simulator with what an earlier demo left in it.
 func (d *demo) startOutlook(ctx context.Context, server *httpServer, log *slog.Logger) error {
 	d.inv.say("· starting the Outlook simulator")
+	app := demoApp(d.state.ClientSecret)
+	for _, path := range []string{console.ConsentCallbackPath, console.ConnectCallbackPath} {
+		app.RedirectURIs = append(app.RedirectURIs, d.state.WebhookURL+path)
+	}
 	sim, err := simulator.New(simulator.Config{
-		Apps:      []simulator.App{{ClientID: d.state.ClientID, Secret: d.state.ClientSecret}},
+		Apps:      []simulator.App{app},
 		StateFile: filepath.Join(d.cfg.DataDir, "outlook.json"),
 		Log:       log.With(slog.String("part", "simulator")),
 	})
@@ -148,7 +153,7 @@ func (d *demo) startOutlook(ctx context.Context, server *httpServer, log *slog.L
 		return err
 	}
 	d.outlook = &outlook{sim}
-	if err := d.outlook.populate(); err != nil {
+	if err := d.outlook.populate(true); err != nil {
 		return err
 	}
 	startSimulator(ctx, d.parts, sim, server)
@@ -239,7 +244,7 @@ func (d *demo) followDoor(ctx context.Context) {
 func (d *demo) openProgramme(ctx context.Context) error {
 	d.api = newAPIClient(d.state.APIURL, d.state.Token)
 	d.cast = newCast(time.Local)
-	p := &programme{api: d.api, outlook: d.outlook, state: d.state, cast: d.cast, log: d.service.log}
+	p := &programme{api: d.api, outlook: d.outlook, state: d.state, cast: d.cast, log: d.service.log, say: d.inv.say}
 
 	opened := make(chan struct{}, 1)
 	d.service.parts.start(ctx, "stream of changes", shortGrace, func(ctx context.Context) error {
@@ -255,7 +260,10 @@ func (d *demo) openProgramme(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	}
-	d.inv.say("· booking the sessions of the pairs in Outlook, where they are not booked already")
+	if err := p.connect(ctx); err != nil {
+		return err
+	}
+	d.inv.say("· booking the sessions of the pairs, where they are not booked already")
 	if err := p.book(ctx, time.Now()); err != nil {
 		return err
 	}
@@ -263,7 +271,11 @@ func (d *demo) openProgramme(ctx context.Context) error {
 	if err := p.subscribed(ctx); err != nil {
 		return err
 	}
-	d.showURLs()
+	link, err := p.consentLink(ctx, organisations()[0])
+	if err != nil {
+		return err
+	}
+	d.showURLs(link)
 	if !d.play {
 		return nil
 	}
@@ -276,8 +288,8 @@ func (d *demo) openProgramme(ctx context.Context) error {
 	return nil
 }
 
-// showURLs prints where everything is.
-func (d *demo) showURLs() {
+// showURLs prints where everything is. The link is one at which an admin consents.
+func (d *demo) showURLs(link string) {
 	d.inv.say(`
   Outlook       %s   act as somebody there: move, answer, cancel
   API           %s   token %s
@@ -285,6 +297,10 @@ func (d *demo) showURLs() {
   log           %s
 
   curl -H 'Authorization: Bearer %s' %s/tenants/%s/sessions
+
+  To let pairsync into %s yourself, as its admin, open within 15 minutes
+  %s
 `, d.state.OutlookURL, d.state.APIURL, d.state.Token, d.state.OpsURL, filepath.Join(d.cfg.DataDir, "pairsync.log"),
-		d.state.Token, d.state.APIURL, organisations()[0].tenant)
+		d.state.Token, d.state.APIURL, organisations()[0].tenant,
+		organisations()[0].name, link)
 }

@@ -13,10 +13,27 @@ import (
 // outlook is what the people of the demo do in the simulated Outlook.
 type outlook struct{ sim *simulator.Simulator }
 
-// populate makes the organisations and their people, or finds them again.
-func (o *outlook) populate() error {
+// demoApp is the application as it is registered in the simulator, with the least permissions that work.
+func demoApp(secret string) simulator.App {
+	return simulator.App{
+		ClientID: demoClientID, Name: "pairsync", Secret: secret,
+		Permissions: []string{"Calendars.ReadWrite", "MailboxSettings.Read", "User.ReadBasic.All"},
+	}
+}
+
+// populate makes the organisations and their people, or finds them again. With asking, those whose admins have to be asked
+// begin without a consent.
+func (o *outlook) populate(asking bool) error {
+	consents := map[string]simulator.Consent{}
+	for _, known := range o.sim.Tenants() {
+		consents[known.ID] = known.Consent
+	}
 	for _, org := range organisations() {
-		if _, err := o.sim.AddTenant(simulator.Tenant{ID: org.tenant, Name: org.name, Domain: org.domain}); err != nil {
+		consent, known := consents[org.tenant]
+		if !known && asking && org.unconsented {
+			consent = simulator.ConsentMissing
+		}
+		if _, err := o.sim.AddTenant(simulator.Tenant{ID: org.tenant, Name: org.name, Domain: org.domain, Consent: consent}); err != nil {
 			return fmt.Errorf("making an organisation in the simulator: %w", err)
 		}
 		for _, who := range org.people {
@@ -38,6 +55,16 @@ func (o *outlook) book(p pair, start, end time.Time) (string, error) {
 	return booked.ID, err
 }
 
+// asksConsent tells whether an organisation's admin has not consented.
+func (o *outlook) asksConsent(org organisation) bool {
+	for _, t := range o.sim.Tenants() {
+		if t.ID == org.tenant {
+			return t.Consent != simulator.ConsentGranted
+		}
+	}
+	return true
+}
+
 // has tells whether the event is still there, called off or not.
 func (o *outlook) has(event string) bool {
 	_, err := o.sim.Event(event)
@@ -51,6 +78,11 @@ func (o *outlook) move(event string, by time.Duration) error {
 		return err
 	}
 	return o.sim.Move(event, now.Start.Add(by), now.End.Add(by))
+}
+
+// moveTo brings the event to where it may have been before.
+func (o *outlook) moveTo(event string, start, end time.Time) error {
+	return o.sim.Move(event, start, end)
 }
 
 // propose answers maybe, and proposes a time that is later by so much.

@@ -73,15 +73,19 @@ func (c *cast) tell(change apiChange, session castSession) (what, text string) {
 	organizer := cmp.Or(c.people[[2]string{change.Tenant, session.organizer}], session.organizer, "the organizer")
 	who := cmp.Or(c.people[[2]string{change.Tenant, change.Participant}], change.Participant, change.Before.Email, change.After.Email, "somebody from outside")
 	between := fmt.Sprintf("%s and %s", organizer, cmp.Or(c.people[[2]string{change.Tenant, session.attendee}], session.attendee, "others"))
+	by := organizer
+	if change.Source == "platform" {
+		by = "the platform"
+	}
 	from, to := c.span(change.Before.StartsAt, change.Before.EndsAt), c.span(change.After.StartsAt, change.After.EndsAt)
 	now := c.span(session.startsAt, session.endsAt)
 	switch change.Kind {
 	case "booked":
 		return "booked", fmt.Sprintf("%s: %s", between, cmp.Or(to, now))
 	case "rescheduled":
-		return "rescheduled", fmt.Sprintf("%s moved the session of %s: %s → %s", organizer, between, from, to)
+		return "rescheduled", fmt.Sprintf("%s moved the session of %s: %s → %s", by, between, from, to)
 	case "cancelled":
-		return "cancelled", fmt.Sprintf("%s cancelled the session of %s: %s → off", organizer, between, now)
+		return "cancelled", fmt.Sprintf("%s cancelled the session of %s: %s → off", by, between, now)
 	case "reinstated":
 		return "reinstated", fmt.Sprintf("the session of %s is on again: %s", between, cmp.Or(to, now))
 	case "rsvp_changed":
@@ -96,6 +100,14 @@ func (c *cast) tell(change apiChange, session castSession) (what, text string) {
 		return "removed", fmt.Sprintf("%s is no longer invited to the session of %s", who, between)
 	case "meeting_link_changed":
 		return "new link", fmt.Sprintf("the session of %s has another meeting link", between)
+	case "superseded":
+		loser, winner := "the platform's change", "Outlook's, which is newer"
+		if change.Source == "outlook" {
+			loser, winner = "Outlook's change", "the platform's, which is newer"
+		}
+		return "superseded", fmt.Sprintf("%s of the session of %s lost to %s: %s → %s", loser, between, winner, cmp.Or(from, now), cmp.Or(to, now))
+	case "change_pending":
+		return "waiting", fmt.Sprintf("what %s did with the session of %s waits for the platform's answer: %s → %s", organizer, between, cmp.Or(from, now), cmp.Or(to, "off"))
 	default:
 		return change.Kind, "the session of " + between
 	}

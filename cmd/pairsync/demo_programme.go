@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -23,13 +22,19 @@ type organisation struct {
 	zone   string
 	people []person
 	pairs  []pair
+	// unconsented says that its admin has not let the application in when the demo begins for the first time.
+	unconsented bool
 }
 
 // person has a mailbox and is a participant. Its id is the first name.
 type person struct{ id, name, email string }
 
 // pair is a mentor, who organises, and a mentee.
-type pair struct{ mentor, mentee person }
+type pair struct {
+	mentor, mentee person
+	// byPlatform says that the platform books their session through the API; the others book in Outlook.
+	byPlatform bool
+}
 
 func (p pair) name() string { return p.mentor.id + "-" + p.mentee.id }
 
@@ -60,12 +65,14 @@ func organisations() []organisation {
 		{
 			tenant: "6c0f4b1a-2d0e-4a53-8a3f-5b1d1f1c9a01", name: "Contoso", domain: "contoso.example", zone: "Europe/Berlin",
 			people: []person{ada, grace, alan, katherine},
-			pairs:  []pair{{ada, grace}, {alan, katherine}},
+			pairs:  []pair{{ada, grace, true}, {alan, katherine, false}},
+
+			unconsented: true,
 		},
 		{
 			tenant: "b7e2d9c4-91f3-4f0e-b6a8-0c7d3e5f2b02", name: "Fabrikam", domain: "fabrikam.example", zone: "America/New_York",
 			people: []person{radia, donald, barbara, edsger},
-			pairs:  []pair{{radia, donald}, {barbara, edsger}},
+			pairs:  []pair{{radia, donald, false}, {barbara, edsger, false}},
 		},
 	}
 }
@@ -77,99 +84,12 @@ type programme struct {
 	state   *demoState
 	cast    *cast
 	log     *slog.Logger
+	// say tells the visitor something.
+	say func(format string, args ...any)
 }
 
-// book makes sure that pairsync knows everybody and that every pair has a session that is still to come and is on. What an
-// earlier demo booked is found again.
-func (p *programme) book(ctx context.Context, now time.Time) error {
-	for _, org := range organisations() {
-		tenant := "/tenants/" + url.PathEscape(org.tenant)
-		if err := p.api.do(ctx, http.MethodPut, tenant, map[string]string{
-			"name": org.name, "owner_email": "it@" + org.domain, "method": "domain_wide",
-		}, nil); err != nil {
-			return fmt.Errorf("telling pairsync of an organisation: %w", err)
-		}
-		for _, who := range org.people {
-			body := map[string]string{"email": who.email, "name": who.name}
-			if err := p.api.do(ctx, http.MethodPut, tenant+"/participants/"+who.id, body, nil); err != nil {
-				return fmt.Errorf("telling pairsync of a participant: %w", err)
-			}
-		}
-		for i, pair := range org.pairs {
-			if err := p.bookPair(ctx, org, pair, now, i+1); err != nil {
-				return err
-			}
-		}
-	}
-	return p.state.save()
-}
-
-// apiSession is a session as the API tells it, as far as the demo looks at it.
-type apiSession struct {
-	Status   string    `json:"status"`
-	StartsAt time.Time `json:"starts_at"`
-	EndsAt   time.Time `json:"ends_at"`
-	Outlook  struct {
-		State string `json:"state"`
-	} `json:"outlook"`
-}
-
-// bookPair keeps the pair's latest session if it is on, and books another, so many days from now, otherwise.
-func (p *programme) bookPair(ctx context.Context, org organisation, pair pair, now time.Time, days int) error {
-	sessions := "/tenants/" + url.PathEscape(org.tenant) + "/sessions/"
-	if last, ok := p.state.latest(pair.name()); ok {
-		var have apiSession
-		err := p.api.do(ctx, http.MethodGet, sessions+last.ID, nil, &have)
-		p.remember(last, have.StartsAt, have.EndsAt)
-		if err == nil && have.Status == "scheduled" && have.StartsAt.After(now) && p.outlook.has(last.EventID) {
-			return nil
-		}
-	}
-	start, end, err := org.slot(now, days)
-	if err != nil {
-		return err
-	}
-	id, err := p.freeID(ctx, sessions, pair)
-	if err != nil {
-		return err
-	}
-	eventID, err := p.outlook.book(pair, start, end)
-	if err != nil {
-		return fmt.Errorf("booking in Outlook: %w", err)
-	}
-	booked := demoSession{
-		Tenant: org.tenant, ID: id, Pair: pair.name(),
-		Organizer: pair.mentor.id, Attendee: pair.mentee.id, EventID: eventID, EndsAt: end,
-	}
-	p.state.Sessions = append(p.state.Sessions, booked)
-	p.remember(booked, start, end)
-	if err := p.api.do(ctx, http.MethodPut, sessions+booked.ID, map[string]any{
-		"organizer": pair.mentor.id, "attendees": []string{pair.mentee.id}, "starts_at": start, "ends_at": end,
-		"time_zone": org.zone, "title": pair.title(),
-		"outlook": map[string]string{"event_id": eventID},
-	}, nil); err != nil {
-		return fmt.Errorf("linking a session: %w", err)
-	}
-	return nil
-}
-
-// freeID returns a session id that pairsync does not know yet. The database may be older than the demo's own memory.
-func (p *programme) freeID(ctx context.Context, sessions string, pair pair) (string, error) {
-	for n := p.state.count(pair.name()) + 1; ; n++ {
-		id := fmt.Sprintf("%s-%d", pair.name(), n)
-		err := p.api.do(ctx, http.MethodGet, sessions+id, nil, nil)
-		if failure, ok := errors.AsType[*apiError](err); ok && failure.status == http.StatusNotFound {
-			return id, nil
-		}
-		if err != nil {
-			return "", fmt.Errorf("looking for a session id: %w", err)
-		}
-	}
-}
-
-func (p *programme) remember(s demoSession, start, end time.Time) {
-	p.cast.remember([2]string{s.Tenant, s.ID}, castSession{s.Organizer, s.Attendee, start, end})
-}
+// tenantPath is an organisation in the API.
+func tenantPath(org organisation) string { return "/tenants/" + url.PathEscape(org.tenant) }
 
 // subscribed waits until every mentor's mailbox has a subscription.
 func (p *programme) subscribed(ctx context.Context) error {
@@ -234,6 +154,7 @@ func demoSettings(cfg config.Config, state *demoState) (config.Config, error) {
 	cfg.ClientID, cfg.ClientSecret = state.ClientID, config.NewSecret(state.ClientSecret)
 	cfg.ClientCertificateFile, cfg.FederatedTokenFile = "", ""
 	cfg.SecretKeys = keys
+	cfg.CallbackAllowPrivate = true // Whoever tries callbacks in a demo does so on this machine.
 	cfg.APITokens = append(cfg.APITokens, config.APIToken{Name: "demo", Token: config.NewSecret(state.Token)})
 	return cfg, nil
 }

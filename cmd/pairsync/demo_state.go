@@ -45,6 +45,7 @@ type demoSession struct {
 	Organizer string    `json:"organizer"`
 	Attendee  string    `json:"attendee"`
 	EventID   string    `json:"event_id"`
+	StartsAt  time.Time `json:"starts_at"`
 	EndsAt    time.Time `json:"ends_at"`
 }
 

@@ -20,13 +20,22 @@ func TestDemo(t *testing.T) {
 	p.says(t, "Your turn: open http://127.0.0.1:")
 	// Who, from, to and the lag.
 	for _, want := range []string{
-		`booked +Contoso +Ada Lovelace and Grace Hopper: `,
-		`rescheduled Contoso +Ada Lovelace moved the session of Ada Lovelace and Grace Hopper: .+ → .+\[notification, lag \d+\.\d\d s\]`,
+		`· Contoso is connected: its admin opened the consent link and accepted`,
+		`· Fabrikam is connected: its admin had consented already`,
+		`· connection test of Contoso: 4 of 4 calendars can be used; notifications reach us\n`,
+		`· free/busy offers \d+ slots in which Ada Lovelace and Grace Hopper can meet; the first one is `,
+		`· the session ada-grace-1 is in Outlook, with the Teams link https://`,
+		`booked +Contoso +Ada Lovelace and Grace Hopper: .+\[request`,
 		`accepted +Contoso +Grace Hopper answered for .+: none → accepted +\[notification, lag \d+\.\d\d s\]`,
+		`rescheduled Contoso +the platform moved the session of Ada Lovelace and Grace Hopper: .+ → .+\[request, lag -\]`,
+		`· Outlook has it, and asks Grace Hopper for an answer again`,
+		`rescheduled Contoso +Ada Lovelace moved the session of Ada Lovelace and Grace Hopper: .+ → .+\[notification, lag \d+\.\d\d s\]`,
+		`rescheduled Contoso +Alan Turing moved the session of Alan Turing and Katherine Johnson: .+ → .+\[notification, lag`,
+		`declined +Contoso +Katherine Johnson answered for .+: none → declined`,
 		`tentative +Fabrikam +Donald Knuth answered for .+: none → tentative`,
 		`proposed +Fabrikam +Donald Knuth proposed another time: .+ → .+`,
-		`declined +Contoso +Katherine Johnson answered for .+: none → declined`,
 		`cancelled +Fabrikam +Barbara Liskov cancelled the session of Barbara Liskov and Edsger Dijkstra: .+ → off`,
+		`cancelled +Contoso +the platform cancelled the session of Ada Lovelace and Grace Hopper: .+ → off`,
 	} {
 		pattern := regexp.MustCompile(want)
 		within(t, want, p.matches(pattern))
@@ -51,12 +60,15 @@ func TestDemo(t *testing.T) {
 	if second.Token != first.Token || second.WebhookURL == first.WebhookURL {
 		t.Error("the second demo has another token, or still the first one's door")
 	}
-	// The cancelled session was booked anew, the others were found again.
-	if len(first.Sessions) != 4 || len(second.Sessions) != 5 || second.Sessions[4].ID != "barbara-edsger-2" {
+	// The cancelled sessions were booked anew, the others were found again, and so was the consent.
+	if len(first.Sessions) != 4 || len(second.Sessions) != 6 || second.Sessions[4].ID != "ada-grace-2" || second.Sessions[5].ID != "barbara-edsger-2" {
 		t.Errorf("the second demo has %d sessions after %d", len(second.Sessions), len(first.Sessions))
 	}
-	if n := strings.Count(p.output(), "  booked "); n != 1 {
-		t.Errorf("the second demo booked %d sessions, want 1", n)
+	if n := strings.Count(p.output(), "  booked "); n != 2 {
+		t.Errorf("the second demo booked %d sessions, want 2", n)
+	}
+	if !strings.Contains(p.output(), "· Contoso is connected: its admin had consented already") {
+		t.Error("the second demo has forgotten the consent")
 	}
 	if status := p.ends(t, os.Interrupt); status != 0 {
 		t.Errorf("Ctrl-C ended it with status %d", status)

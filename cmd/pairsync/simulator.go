@@ -51,7 +51,7 @@ func runSimulator(ctx context.Context, cmd command, inv *invocation) error {
 	if err != nil {
 		return err
 	}
-	app := simulator.App{ClientID: demoClientID, Secret: rand.Text()}
+	app := demoApp(rand.Text())
 	sim, err := simulator.New(simulator.Config{Apps: []simulator.App{app}, StateFile: state, Seed: seed, Log: log})
 	if err != nil {
 		server.close()
@@ -85,7 +85,7 @@ func startSimulator(ctx context.Context, running *parts, sim *simulator.Simulato
 
 // furnish makes the organisations and, in calendars that have none yet, one meeting for each pair.
 func furnish(o *outlook, now time.Time) ([]demoSession, error) {
-	if err := o.populate(); err != nil {
+	if err := o.populate(false); err != nil {
 		return nil, err
 	}
 	var sessions []demoSession

@@ -128,7 +128,7 @@ func (c *Client) Send(ctx context.Context, m Message) error {
 		}
 		return unanswered(err)
 	}
-	defer answer.Body.Close()
+	defer func() { _ = answer.Body.Close() }()
 	// The status has been said; a body that doesn't end well changes nothing.
 	_, _ = io.CopyN(io.Discard, answer.Body, answerBound)
 	return answered(answer, m.SentAt)

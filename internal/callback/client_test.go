@@ -116,10 +116,23 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		status int
 		reason Reason
 	}{
-		{200, ""}, {201, ""}, {202, ""}, {204, ""}, {299, ""},
-		{301, ReasonRedirected}, {302, ReasonRedirected}, {307, ReasonRedirected},
-		{400, ReasonRejected}, {401, ReasonRejected}, {404, ReasonRejected}, {410, ReasonGone}, {429, ReasonThrottled},
-		{500, ReasonServerError}, {502, ReasonServerError}, {503, ReasonServerError}, {700, ReasonServerError},
+		{200, ""},
+		{201, ""},
+		{202, ""},
+		{204, ""},
+		{299, ""},
+		{301, ReasonRedirected},
+		{302, ReasonRedirected},
+		{307, ReasonRedirected},
+		{400, ReasonRejected},
+		{401, ReasonRejected},
+		{404, ReasonRejected},
+		{410, ReasonGone},
+		{429, ReasonThrottled},
+		{500, ReasonServerError},
+		{502, ReasonServerError},
+		{503, ReasonServerError},
+		{700, ReasonServerError},
 	} {
 		calls := 0
 		receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

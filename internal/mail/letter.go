@@ -91,7 +91,7 @@ func (l Letter) text() string {
 // wrap writes a text in lines, the first of them after first and all others after other. A word that is too long stays whole.
 func wrap(b *strings.Builder, text, first, other string) {
 	at := first
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		switch {
 		case at == first || at == other:
 			at += word

@@ -213,7 +213,7 @@ func unused(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	return l.Addr().String()
 }
 
@@ -223,8 +223,11 @@ func TestAPasswordIsNotGivenInTheOpen(t *testing.T) {
 		url  string
 		open bool
 	}{
-		{"smtp://mail.contoso.example", true}, {"smtp://ada:right@127.0.0.1", true}, {"smtp://ada:right@localhost:25", true},
-		{"smtp://ada:right@mail.contoso.example", false}, {"smtp://ada@mail.contoso.example:25", false},
+		{"smtp://mail.contoso.example", true},
+		{"smtp://ada:right@127.0.0.1", true},
+		{"smtp://ada:right@localhost:25", true},
+		{"smtp://ada:right@mail.contoso.example", false},
+		{"smtp://ada@mail.contoso.example:25", false},
 	} {
 		c, err := sender(t, Config{URL: tt.url}).client()
 		if err != nil {
@@ -242,7 +245,7 @@ func TestSendEndsWithItsContext(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	failure, ok := errors.AsType[*Error](sender(t, Config{URL: "smtp://" + l.Addr().String()}).Send(ctx, letter()))
@@ -271,9 +274,16 @@ func TestBadConfig(t *testing.T) {
 	t.Parallel()
 	const good, from = "smtp://mail.example", "a@b.example"
 	for _, cfg := range []Config{
-		{URL: "", From: from}, {URL: "mail.example", From: from}, {URL: "http://mail.example", From: from},
-		{URL: "smtp://", From: from}, {URL: "smtp://u:S3CRET@host:0", From: from}, {URL: "smtp://u:S3CRET@h:99999", From: from},
-		{URL: "smtp://u:S3CRET@ho st", From: from}, {URL: good, From: ""}, {URL: good, From: "nobody"}, {URL: good, From: from, Timeout: -1},
+		{URL: "", From: from},
+		{URL: "mail.example", From: from},
+		{URL: "http://mail.example", From: from},
+		{URL: "smtp://", From: from},
+		{URL: "smtp://u:S3CRET@host:0", From: from},
+		{URL: "smtp://u:S3CRET@h:99999", From: from},
+		{URL: "smtp://u:S3CRET@ho st", From: from},
+		{URL: good, From: ""},
+		{URL: good, From: "nobody"},
+		{URL: good, From: from, Timeout: -1},
 	} {
 		_, err := New(cfg)
 		if err == nil {

@@ -31,7 +31,6 @@ type sink struct {
 	refuseRcpt, refuseData error
 	// hangUp ends the connection when the data has come, without an answer.
 	hangUp bool
-	user   string
 }
 
 // received is one mail.
@@ -72,8 +71,11 @@ func newSink(t *testing.T, how encryption) *sink {
 	if how == always {
 		l = tls.NewListener(l, cfg)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(l) }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = server.Serve(l) // It ends when the server is closed.
+	}()
 	t.Cleanup(func() {
 		if err := server.Close(); err != nil {
 			t.Error(err)

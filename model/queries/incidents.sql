@@ -45,7 +45,7 @@ UPDATE mails m SET status = 'dropped', updated_at = now()
 WHERE m.id = @id AND NOT EXISTS (SELECT 1 FROM incidents i WHERE i.opened_mail = m.id);
 
 -- name: InsertForecast :execrows
-INSERT INTO mails (tenant, kind, subject, expires_at, days) VALUES (@tenant, 'expiry', @subject, @expires_at::timestamptz, @days)
+INSERT INTO mails (tenant, kind, subject, expires_at, days) VALUES (@tenant, 'expiry', @subject, @expires_at::timestamptz, @days::bigint)
 ON CONFLICT (tenant, subject, expires_at, days) WHERE kind = 'expiry' DO NOTHING;
 
 -- What is older than a week tells nobody anything.

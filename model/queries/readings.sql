@@ -85,7 +85,7 @@ SELECT w.cursor, w.id, w.applied_at FROM written w, told ORDER BY w.cursor;
 -- name: SettleRequests :exec
 WITH u AS (
     SELECT unnest(@tenants::text[]) AS tenant, unnest(@sessions::text[]) AS session, unnest(@open::boolean[]) AS open,
-        unnest(@versions::bigint[]) AS version, unnest(@bookings::integer[]) AS bookings,
+        unnest(@versions::bigint[]) AS version, unnest(@bookings::bigint[]) AS bookings,
         unnest(@requested_at::timestamptz[]) AS requested_at
 ), settled AS (
     UPDATE requests r SET

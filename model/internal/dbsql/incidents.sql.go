@@ -174,7 +174,7 @@ func (q *Queries) IncidentsOfMails(ctx context.Context, db DBTX, mails []int64) 
 }
 
 const insertForecast = `-- name: InsertForecast :execrows
-INSERT INTO mails (tenant, kind, subject, expires_at, days) VALUES ($1, 'expiry', $2, $3::timestamptz, $4)
+INSERT INTO mails (tenant, kind, subject, expires_at, days) VALUES ($1, 'expiry', $2, $3::timestamptz, $4::bigint)
 ON CONFLICT (tenant, subject, expires_at, days) WHERE kind = 'expiry' DO NOTHING
 `
 
@@ -182,7 +182,7 @@ type InsertForecastParams struct {
 	Tenant    string
 	Subject   string
 	ExpiresAt time.Time
-	Days      int32
+	Days      int64
 }
 
 func (q *Queries) InsertForecast(ctx context.Context, db DBTX, arg InsertForecastParams) (int64, error) {

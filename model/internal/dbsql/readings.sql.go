@@ -142,7 +142,7 @@ func (q *Queries) LockSessions(ctx context.Context, db DBTX, arg LockSessionsPar
 const settleRequests = `-- name: SettleRequests :exec
 WITH u AS (
     SELECT unnest($1::text[]) AS tenant, unnest($2::text[]) AS session, unnest($3::boolean[]) AS open,
-        unnest($4::bigint[]) AS version, unnest($5::integer[]) AS bookings,
+        unnest($4::bigint[]) AS version, unnest($5::bigint[]) AS bookings,
         unnest($6::timestamptz[]) AS requested_at
 ), settled AS (
     UPDATE requests r SET
@@ -161,7 +161,7 @@ type SettleRequestsParams struct {
 	Sessions    []string
 	Open        []bool
 	Versions    []int64
-	Bookings    []int32
+	Bookings    []int64
 	RequestedAt []time.Time
 }
 

@@ -18,7 +18,7 @@ WITH due AS (
     LIMIT $2
     FOR NO KEY UPDATE SKIP LOCKED
 )
-UPDATE requests r SET publish_due_at = now() + $1::interval
+UPDATE requests r SET publish_due_at = now() + LEAST($1::interval, GREATEST($1::interval / 12, now() - r.requested_at))
 FROM due d WHERE r.tenant = d.tenant AND r.session = d.session
 RETURNING r.tenant, r.session, r.version
 `
