@@ -10,6 +10,9 @@
 //
 // Relay publishes each committed change to NATS, none lost, and none of one session before its elders.
 //
+// The Steward, which is run beside them, looks after those who are served: receivers of changes, owners of integrations, and
+// organisations that are to be connected.
+//
 // What it promises: one 404 never cancels a session; trouble with a mailbox, a tenant, Graph, PostgreSQL or NATS never
 // cancels one either, never makes a dead letter, and delays nobody but those it concerns; whatever is handed in ends in
 // exactly one outcome of pairsync_reconciles_total.

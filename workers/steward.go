@@ -147,6 +147,9 @@ type StewardDeps struct {
 
 // Steward looks after those whom pairsync serves: it calls the tenants' receivers of changes, tells the owners of integrations
 // by mail what is broken and what is mended, and finds out which organisations let us in. Any number of them share the work.
+//
+// What it promises: a session's changes reach the receiver in order and at least once, one tenant's receiver delays no other
+// tenant's; no letter is sent twice, and none holds an address but its own; what an organisation withdraws or grants shows.
 type Steward struct {
 	cfg         StewardConfig
 	store       *model.Store
