@@ -51,7 +51,7 @@ type Config struct {
 	// Lease is how long a sweep may take over what it claimed before another takes it; 0 means 2 min.
 	Lease time.Duration
 	// ApplyLease is how long one request may be worked on before another process takes it, should this one have died; 0 means
-	// 2 min. It is more than the slowest call to Graph takes.
+	// 30 s. What was cut off is found again: a booking by its transaction, a change by what Outlook shows.
 	ApplyLease time.Duration
 	// ApplyAgain is how long after its command a request that is still open, with nobody at work on it, gets another; 0 means
 	// 1 min.
@@ -85,7 +85,7 @@ func (c Config) withDefaults() Config {
 	c.ProbeMax = cmp.Or(c.ProbeMax, 10*time.Minute)
 	c.SilenceGrace = cmp.Or(c.SilenceGrace, 2*time.Minute)
 	c.Lease = cmp.Or(c.Lease, 2*time.Minute)
-	c.ApplyLease = cmp.Or(c.ApplyLease, 2*time.Minute)
+	c.ApplyLease = cmp.Or(c.ApplyLease, 30*time.Second)
 	c.ApplyAgain = cmp.Or(c.ApplyAgain, time.Minute)
 	c.ApplyConcurrency = cmp.Or(c.ApplyConcurrency, 64)
 	c.RelayInterval = cmp.Or(c.RelayInterval, 5*time.Second)
