@@ -15,7 +15,7 @@ func TestAYoungCommandComesAgainSoon(t *testing.T) {
 	for _, tt := range []struct {
 		session  string
 		from, to time.Duration
-	}{{"young", 50 * time.Second, 80 * time.Second}, {"old", 590 * time.Second, 610 * time.Second}} {
+	}{{"young", 40 * time.Second, 80 * time.Second}, {"old", 590 * time.Second, 610 * time.Second}} {
 		r := wish(tt.session)
 		if tt.session == "old" {
 			r = old
