@@ -24,7 +24,7 @@ func TestRowsOfBefore(t *testing.T) {
 	if commands, err := b.ClaimCommands(t.Context(), 10, 0); err != nil || len(commands) != 0 {
 		t.Errorf("commands %v, %v", commands, err)
 	}
-	s = b.settle(t, s)
+	b.settle(t, s)
 	r := linkOf("s")
 	r.StartsAt, r.EndsAt = tomorrow(14), tomorrow(15)
 	if s = b.put(t, r); s.Request == nil || s.Request.Version != 2 || s.Request.Bookings != 1 {

@@ -49,8 +49,8 @@ WITH due AS (
     LIMIT @count
     FOR NO KEY UPDATE SKIP LOCKED
 )
-UPDATE requests r SET publish_due_at = now() + LEAST(@again::interval, GREATEST(@again::interval / 12, now() - r.requested_at))
-FROM due d WHERE r.tenant = d.tenant AND r.session = d.session
+UPDATE requests r SET publish_due_at = now() + LEAST(w.longest, GREATEST(w.longest / 12, now() - r.requested_at))
+FROM due d CROSS JOIN (SELECT @again::interval AS longest) w WHERE r.tenant = d.tenant AND r.session = d.session
 RETURNING r.tenant, r.session, r.version;
 
 -- name: NotifyCommands :exec

@@ -18,8 +18,8 @@ WITH due AS (
     LIMIT $2
     FOR NO KEY UPDATE SKIP LOCKED
 )
-UPDATE requests r SET publish_due_at = now() + LEAST($1::interval, GREATEST($1::interval / 12, now() - r.requested_at))
-FROM due d WHERE r.tenant = d.tenant AND r.session = d.session
+UPDATE requests r SET publish_due_at = now() + LEAST(w.longest, GREATEST(w.longest / 12, now() - r.requested_at))
+FROM due d CROSS JOIN (SELECT $1::interval AS longest) w WHERE r.tenant = d.tenant AND r.session = d.session
 RETURNING r.tenant, r.session, r.version
 `
 
