@@ -215,7 +215,7 @@ func startLetters(t *testing.T) (*letters, string) {
 	go func() { ended <- server.Serve(l.listener) }()
 	t.Cleanup(func() {
 		_ = server.Close()
-		<-ended
+		_ = <-ended // That it was closed.
 	})
 	return box, "smtp://" + l.addr()
 }
