@@ -26,7 +26,7 @@ func TestKilledThreeTimesAmidChanges(t *testing.T) {
 			if round == 2 && i%2 == 1 {
 				s.cancel(t, m)
 			} else {
-				s.move(t, m, time.Hour)
+				s.move(t, m)
 				<-pace.C
 				s.answer(t, m, s.outlook.sim.Accept, "accepted")
 			}

@@ -78,12 +78,12 @@ func TestRolesInProcessesOfTheirOwn(t *testing.T) {
 		t.Errorf("%v renewals over three lives of %d", n, len(first))
 	}
 	for _, m := range meetings {
-		s.move(t, m, time.Hour)
+		s.move(t, m)
 	}
 	s.agree(t, meetings)
 
 	for i, m := range meetings {
-		s.move(t, m, time.Hour)
+		s.move(t, m)
 		s.answer(t, m, s.outlook.sim.Tentative, "tentative")
 		if i == 2 {
 			workerProcess.kill(t)
@@ -151,7 +151,7 @@ func TestThePublicURLMoves(t *testing.T) {
 		return len(subs) == len(meetings), nil
 	})
 	for _, m := range meetings {
-		s.move(t, m, time.Hour)
+		s.move(t, m)
 	}
 	s.agree(t, meetings)
 }
