@@ -46,7 +46,7 @@ func TestKilledThreeTimesAmidChanges(t *testing.T) {
 			Cursor string `json:"cursor"`
 		} `json:"items"`
 	}
-	if err := s.api.do(t.Context(), http.MethodGet, "/changes?limit=1000", nil, &feed); err != nil {
+	if err := s.api.do(t.Context(), http.MethodGet, "/changes?limit=500", nil, &feed); err != nil {
 		t.Fatal(err)
 	}
 	ids, bySession, total := map[string]bool{}, map[string][]string{}, 0
