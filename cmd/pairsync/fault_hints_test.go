@@ -97,6 +97,11 @@ func TestTheSweepFindsWhatNobodyTold(t *testing.T) {
 	s.ready(t)
 	meetings := s.meetings(t, 1)
 	s.outlook.sim.SetBehaviour(simulator.Behaviour{DropNotifications: 1})
+	// Sessions are also read when they are linked and when their mailbox is subscribed. What is acted only later is the
+	// sweep's to find.
+	within(t, "the readings after linking and subscribing to be over", func(ctx context.Context) (bool, error) {
+		return s.metric(ctx, t, "sweep_verified_total") >= float64(4*len(meetings)), nil
+	})
 
 	for _, m := range meetings[:2] {
 		s.move(t, m)
