@@ -116,12 +116,15 @@ func (a *applier) create(ctx context.Context, mb graph.Mailbox, w *model.Work) (
 
 // change reads the session's event, commits what it shows, and writes what is still wanted then.
 func (a *applier) change(ctx context.Context, mb graph.Mailbox, w *model.Work) (written bool, err error) {
+	version := w.Session.Request.Version
 	o, open, err := a.look(ctx, mb, w)
 	if err != nil || !open || !o.Found || w.Session.Request.Kind != model.RequestChange {
 		return false, err
 	}
 	s := w.Session
-	version := s.Request.Version
+	if s.Request.Version != version {
+		return false, nil // A newer wish: it must be claimed, so that what is written for it is known as ours.
+	}
 	patch, differs, err := a.patch(ctx, mb, s, o)
 	if err != nil {
 		return false, err

@@ -3,7 +3,8 @@
 //
 // Reconcile takes hints from the queue, folded by event, and reads the event as it is now: a hint is a reason to look and
 // never a fact. Hints for events that no session is tied to end after one look-up, without a call to Graph. What differs
-// is committed by model.Store; look-ups and commits that wait at the same time share a statement and a transaction.
+// is committed by model.Store; look-ups and commits that wait at the same time share a statement and a transaction, and so do
+// readings that wait for their tenant's turn share a call.
 //
 // Sweep reads every upcoming session again within SweepInterval, whatever the hints say, and at once what was just linked or
 // what somebody made due. It reads known events by their ids, never a calendar.

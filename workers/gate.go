@@ -2,6 +2,7 @@ package workers
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -13,11 +14,16 @@ const (
 	mailboxPlaces = 6
 )
 
+// sluggishAfter is how long a call may take before those of the same mailbox are no longer mixed with others'.
+const sluggishAfter = 500 * time.Millisecond
+
 // gate bounds how many calls are under way for one tenant, and for one mailbox, so that an organisation whose calls hang
 // holds neither all handlers nor all calls, nor a mailbox those of its organisation. A caller waits for a place for a short
 // while only; then the work should come back later.
 type gate struct {
+	// places are a tenant's for calls of one event each, and vans those for batches.
 	places   int
+	vans     int
 	patience time.Duration
 
 	mu    sync.Mutex
@@ -36,9 +42,14 @@ type doorway struct {
 	moved time.Time
 }
 
+// newGate divides a tenant's places between calls and batches.
 func newGate(places int, patience time.Duration) *gate {
-	return &gate{places: places, patience: patience, doors: make(map[door]*doorway)}
+	vans := places / vanShare
+	return &gate{places: places - vans*vanWeight, vans: vans, patience: patience, doors: make(map[door]*doorway)}
 }
+
+// errCrowded says that a tenant has as many calls under way as it may and none of them ends.
+var errCrowded = errors.New("too many calls under way for the tenant")
 
 // enter takes a place, and says false when none came free in time or ctx ended. leave must be called once if it says true.
 // An empty mailbox stands for several.
@@ -107,6 +118,66 @@ func (g *gate) approach(at door, places int) (d *doorway, free, stuck bool) {
 	default:
 		return d, false, now.Sub(d.moved) > g.patience
 	}
+}
+
+// try takes a place of a door if one is free.
+func (g *gate) try(at door, places int) bool {
+	d, free, _ := g.approach(at, places)
+	if !free {
+		g.giveUp(at, d)
+	}
+	return free
+}
+
+// sluggish says that somebody is inside who has been there for a while.
+func (g *gate) sluggish(at door) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	d := g.doors[at]
+	return d != nil && time.Since(d.moved) > sluggishAfter
+}
+
+// either waits for a place of one of two doors, or for done, for as long as the gate's patience. got is the door that let
+// somebody in, if one did.
+func (g *gate) either(ctx context.Context, first, second door, firstPlaces, secondPlaces int, done <-chan struct{}) (got door, ok bool) {
+	a, free, aStuck := g.approach(first, firstPlaces)
+	if free {
+		return first, true
+	}
+	b, free, bStuck := g.approach(second, secondPlaces)
+	if free {
+		g.giveUp(first, a)
+		return second, true
+	}
+	if aStuck && bStuck {
+		g.giveUp(first, a)
+		g.giveUp(second, b)
+		return door{}, false
+	}
+	t := time.NewTimer(g.patience)
+	defer t.Stop()
+	select {
+	case a.slots <- struct{}{}:
+		got, ok = first, true
+	case b.slots <- struct{}{}:
+		got, ok = second, true
+	case <-done:
+	case <-t.C:
+	case <-ctx.Done():
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if got != first || !ok {
+		g.forget(first, a)
+	} else {
+		a.moved = time.Now()
+	}
+	if got != second || !ok {
+		g.forget(second, b)
+	} else {
+		b.moved = time.Now()
+	}
+	return got, ok
 }
 
 // leave gives a place back.

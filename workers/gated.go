@@ -2,25 +2,21 @@ package workers
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"pairsync/internal/graph"
 )
 
-// errCrowded says that a tenant has as many calls under way as it may and none of them ends.
-var errCrowded = errors.New("too many calls under way for the tenant")
-
-// gated lets a calendar's calls through the gate one by one, so that pauses between calls take nobody's place.
+// gated lets a calendar's calls through the gate one by one, so that pauses between calls take nobody's place. Single events
+// that would have to wait for a place ride together.
 type gated struct {
 	calendar calendar
 	gate     *gate
+	carpool  *carpool
 }
 
 func (g gated) Event(ctx context.Context, mb graph.Mailbox, id string) (graph.Event, error) {
-	return through(ctx, g.gate, mb, func(ctx context.Context) (graph.Event, error) {
-		return g.calendar.Event(ctx, mb, id)
-	})
+	return g.carpool.event(ctx, mb, id)
 }
 
 func (g gated) EventByICalUID(ctx context.Context, mb graph.Mailbox, uid string) (graph.Event, error) {
@@ -40,10 +36,7 @@ func through[T any](ctx context.Context, g *gate, mb graph.Mailbox, call func(co
 	leave, ok := g.enter(ctx, mb.Tenant, mb.User)
 	if !ok {
 		var none T
-		if err := ctx.Err(); err != nil {
-			return none, err
-		}
-		return none, errCrowded
+		return none, crowded(ctx)
 	}
 	defer leave()
 	ctx, span := startSpan(ctx, "read")

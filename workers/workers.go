@@ -27,7 +27,7 @@ type Config struct {
 	// other's commit.
 	Concurrency int
 	// TenantConcurrency is how many calls to Graph may be under way for one tenant, or wait for their mailbox's turn; 0 means
-	// 48. It should be below the client's own bound, or one tenant whose calls hang takes all.
+	// 48. A batch counts as four. It should be below the client's own bound, or one tenant whose calls hang takes all.
 	TenantConcurrency int
 	// MaxAttempts is how often a group is tried that fails for a reason which waiting doesn't cure; 0 means 5.
 	MaxAttempts int
@@ -172,7 +172,7 @@ func New(cfg Config, deps Deps) (*Workers, error) {
 	places := newGate(cfg.TenantConcurrency, gatePatience)
 	w := &Workers{cfg: cfg, deps: deps, ledger: newLedger(deps.Store, cfg)}
 	read := &reader{
-		calendar: gated{calendar: deps.Graph, gate: places},
+		calendar: gated{calendar: deps.Graph, gate: places, carpool: newCarpool(deps.Graph, deps.Graph, places)},
 		patience: cfg.NotFoundRetries, confirmAfter: cfg.ConfirmAfter,
 	}
 	ill := &wards{store: deps.Store, probeMin: cfg.ProbeMin, probeMax: cfg.ProbeMax, log: deps.Log}

@@ -26,7 +26,7 @@ func TestKilledThreeTimesAmidChanges(t *testing.T) {
 			if round == 2 && i%2 == 1 {
 				s.cancel(t, m)
 			} else {
-				s.move(t, m, time.Hour)
+				s.move(t, m)
 				<-pace.C
 				s.answer(t, m, s.outlook.sim.Accept, "accepted")
 			}
@@ -46,7 +46,7 @@ func TestKilledThreeTimesAmidChanges(t *testing.T) {
 			Cursor string `json:"cursor"`
 		} `json:"items"`
 	}
-	if err := s.api.do(t.Context(), http.MethodGet, "/changes?limit=1000", nil, &feed); err != nil {
+	if err := s.api.do(t.Context(), http.MethodGet, "/changes?limit=500", nil, &feed); err != nil {
 		t.Fatal(err)
 	}
 	ids, bySession, total := map[string]bool{}, map[string][]string{}, 0

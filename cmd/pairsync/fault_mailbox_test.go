@@ -77,7 +77,7 @@ func TestAMailboxIsShut(t *testing.T) {
 		if err := s.outlook.sim.SetMailbox(shut.pair.mentor.email, kind); err != nil {
 			t.Fatal(err)
 		}
-		s.move(t, shut, time.Hour) // Nobody can read that.
+		s.move(t, shut) // Nobody can read that.
 		within(t, "the mailbox to be unreachable", func(ctx context.Context) (bool, error) {
 			box, err := s.mailbox(ctx, shut)
 			return box.Status == "unreachable" && box.Reason != "", err
@@ -90,7 +90,7 @@ func TestAMailboxIsShut(t *testing.T) {
 		if n := s.metric(t.Context(), t, "mailboxes", `status="unreachable"`); n != 1 {
 			t.Errorf("%v mailboxes count as unreachable", n)
 		}
-		s.move(t, open, time.Hour)
+		s.move(t, open)
 		s.agree(t, meetings[1:])
 
 		if err := s.outlook.sim.SetMailbox(shut.pair.mentor.email, simulator.MailboxOK); err != nil {
@@ -123,8 +123,8 @@ func TestConsentIsWithdrawn(t *testing.T) {
 		if err := s.outlook.sim.SetConsent(lost[0].org.tenant, consent); err != nil {
 			t.Fatal(err)
 		}
-		s.move(t, lost[0], time.Hour)
-		s.move(t, other[0], time.Hour)
+		s.move(t, lost[0])
+		s.move(t, other[0])
 		s.agree(t, other)
 		if reason := s.tenantIs(t, lost[0].org, "failing"); reason == "" {
 			t.Error("nobody says why the organisation is failing")

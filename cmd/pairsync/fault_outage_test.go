@@ -34,7 +34,7 @@ func TestNATSIsAway(t *testing.T) {
 		_ = server.ends(t, end)
 		refused := s.metric(t.Context(), t, "webhook_request_seconds_count", `code="503"`)
 		for _, m := range meetings {
-			s.move(t, m, time.Hour)
+			s.move(t, m)
 			s.answer(t, m, s.outlook.sim.Accept, "accepted")
 		}
 		within(t, "the door to say that it can't", func(ctx context.Context) (bool, error) {
@@ -98,7 +98,7 @@ func (s *site) eventsAgree(t *testing.T, addr string, meetings []*meeting) {
 	}
 	within(t, "all events", func(ctx context.Context) (bool, error) {
 		info, err := changes.Info(ctx)
-		return err == nil && info.State.Msgs >= uint64(total), err //nolint:gosec // G115: a handful.
+		return err == nil && info.State.Msgs >= uint64(total), err
 	})
 	bySession := map[string][]string{}
 	info, err := changes.Info(t.Context())
@@ -173,7 +173,7 @@ func TestPostgreSQLIsAway(t *testing.T) {
 		end(t)
 		refused := s.metric(t.Context(), t, "webhook_request_seconds_count", `code="503"`)
 		for _, m := range meetings {
-			s.move(t, m, time.Hour)
+			s.move(t, m)
 			s.answer(t, m, s.outlook.sim.Accept, "accepted")
 		}
 		s.settled(t) // The door has taken all.

@@ -173,10 +173,10 @@ func (s *site) settled(t *testing.T) {
 	}
 }
 
-// move puts the meeting off by so much.
-func (s *site) move(t *testing.T, m *meeting, by time.Duration) {
+// move puts the meeting off by an hour.
+func (s *site) move(t *testing.T, m *meeting) {
 	t.Helper()
-	m.start = m.start.Add(by)
+	m.start = m.start.Add(time.Hour)
 	if err := s.outlook.sim.Move(m.event, m.start, m.start.Add(m.length)); err != nil {
 		t.Fatal(err)
 	}

@@ -2,9 +2,11 @@ package main
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"testing"
 
@@ -21,8 +23,12 @@ func TestMain(m *testing.M) {
 // leakChecked fails a run that leaves goroutines behind.
 type leakChecked struct{ m *testing.M }
 
-// Run runs the tests.
+// Run runs the tests, more of them at once than there are processors unless -parallel says otherwise: they mostly wait.
 func (l leakChecked) Run() int {
+	if err := flag.Set("test.parallel", strconv.Itoa(max(6, runtime.GOMAXPROCS(0)))); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	status := l.m.Run()
 	if status != 0 {
 		return status

@@ -147,12 +147,17 @@ func (s *site) hasContractMetrics(t *testing.T) {
 		notifications_total{result="malformed"} notifications_total{result="unavailable"} lifecycle_notifications_total{event="missed"}
 		reconciles_total{outcome="changed"} reconciles_total{outcome="unchanged"} reconciles_total{outcome="unrelated"}
 		reconciles_total{outcome="stale"} reconciles_total{outcome="retried"} reconciles_total{outcome="dead"}
-		changes_total{cause="notification",kind="rescheduled",source="outlook"} queue_pending{ queue_oldest_seconds{
+		changes_total{cause="notification",kind="rescheduled",source="outlook"}
+		sync_lag_seconds_bucket{cause="notification",kind="rescheduled",le="30"} delivery_lag_seconds_bucket{le="30"}
+		processing_lag_seconds_bucket{le="30"} queue_pending{consumer="reconcile",stream="PAIRSYNC_NOTIFICATIONS"}
+		queue_pending{consumer="apply",stream="PAIRSYNC_COMMANDS"} queue_oldest_seconds{consumer="reconcile",stream="PAIRSYNC_NOTIFICATIONS"}
+		lifecycle_notifications_total{event="subscriptionRemoved"} lifecycle_notifications_total{event="reauthorizationRequired"}
 		webhook_request_seconds_bucket{code="202",le="1"} webhook_request_seconds_bucket{code="202",le="3"}
 		webhook_request_seconds_bucket{code="202",le="10"} deadletters outbox_pending outbox_oldest_seconds
 		subscriptions{state="active"} subscriptions{state="pending"} subscriptions{state="expired"} subscriptions{state="failing"}
-		subscription_expiry_seconds subscription_renewals_total{ mailboxes{status="ok"} mailboxes{status="unreachable"}
-		tenants{status="connected"} tenants{status="failing"} graph_requests_total{ graph_request_seconds_bucket graph_throttled_total{
+		subscription_expiry_seconds subscription_renewals_total{result="created"} subscription_renewals_total{result="renewed"} mailboxes{status="ok"} mailboxes{status="unreachable"} mailboxes{status="needs_sign_in"} mailboxes{status="unknown"}
+		tenants{status="connected"} tenants{status="failing"} tenants{status="pending_consent"} tenants{status="disconnected"} graph_requests_total{code="200",operation="get_event"}
+		graph_request_seconds_bucket{code="200",operation="get_event", graph_throttled_total{operation="get_event"}
 		sweep_verified_total sweep_drift_total build_info{`) {
 		if !strings.Contains(body, "\npairsync_"+name) {
 			t.Errorf("/metrics has no pairsync_%s", name)

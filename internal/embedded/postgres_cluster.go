@@ -155,7 +155,7 @@ func (c *cluster) command(ctx context.Context, in, name string, args ...string) 
 // leaves nothing that looks like data.
 func (c *cluster) initialise(ctx context.Context, cfg PostgresConfig) error {
 	fresh := filepath.Join(c.home, "data.new")
-	if err := os.RemoveAll(fresh); err != nil {
+	if err := removeAll(ctx, fresh); err != nil {
 		return err
 	}
 	args := []string{"-D", fresh, "-U", superuser, "-E", "UTF8", "--locale=C", "--no-instructions"}
@@ -174,6 +174,26 @@ func (c *cluster) initialise(ctx context.Context, cfg PostgresConfig) error {
 		return err
 	}
 	return os.Rename(fresh, c.data())
+}
+
+// removeAll removes what an interrupted beginning left. When we were killed, initdb's own children may still be writing there,
+// and files that come while others are removed make that fail; but what is removed they can't find again.
+func removeAll(ctx context.Context, dir string) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	tick := time.NewTicker(poll)
+	defer tick.Stop()
+	for {
+		err := os.RemoveAll(dir)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // dataMajor is the major version that made the data; zero when there is none.

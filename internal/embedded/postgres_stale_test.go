@@ -95,6 +95,51 @@ func TestAnInterruptedBeginningIsNoData(t *testing.T) {
 	}
 }
 
+// TestABeginningThatIsStillBeingWritten has the remains of initdb write on while the next start clears them away: the folder
+// can't be removed until they end.
+func TestABeginningThatIsStillBeingWritten(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data.new")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	inside, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = inside.Close() }()
+	began, enough := make(chan struct{}), time.After(300*time.Millisecond)
+	written := make(chan int)
+	go func() {
+		n := 0
+		for ended := false; !ended; n++ {
+			select {
+			case <-enough:
+				ended = true
+			default:
+			}
+			file, err := inside.Create(fmt.Sprint(n))
+			if err != nil {
+				break // The folder is gone.
+			}
+			_ = file.Close()
+			if n == 10 {
+				close(began)
+			}
+		}
+		written <- n
+	}()
+	<-began
+	if err := removeAll(t.Context(), dir); err != nil {
+		t.Errorf("after %d files: %v", <-written, err)
+	} else {
+		<-written
+	}
+	if exists(dir) {
+		t.Error("it is still there")
+	}
+}
+
 // TestRootMovesDataThatNobodyCanReach has a parent that is root's alone, as a home folder is.
 func TestRootMovesDataThatNobodyCanReach(t *testing.T) {
 	t.Parallel()

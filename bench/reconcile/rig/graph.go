@@ -1,9 +1,12 @@
 package rig
 
 import (
+	"compress/gzip"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -42,6 +45,7 @@ func StartGraph(ctx context.Context, latency time.Duration) (*Graph, error) {
 		_, _ = fmt.Fprint(w, `{"token_type":"Bearer","expires_in":3599,"access_token":"token"}`)
 	})
 	mux.HandleFunc("GET /v1.0/users/{user}/events/{event}", g.event)
+	mux.HandleFunc("POST /v1.0/$batch", g.batch)
 	g.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		if err := g.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -58,18 +62,66 @@ func (g *Graph) Reads() int64 { return g.reads.Load() }
 func (g *Graph) Stop(ctx context.Context) error { return g.server.Shutdown(ctx) }
 
 func (g *Graph) event(w http.ResponseWriter, r *http.Request) {
-	g.reads.Add(1)
-	if g.latency > 0 {
-		t := time.NewTimer(g.latency)
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-r.Context().Done():
-			return
-		}
+	if !g.wait(r.Context(), 1) {
+		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write([]byte(strings.ReplaceAll(eventJSON, "{id}", r.PathValue("event"))))
+}
+
+// batch answers all of a batch after the time that Graph takes for it, four at a time.
+func (g *Graph) batch(w http.ResponseWriter, r *http.Request) {
+	var asked struct {
+		Requests []struct {
+			ID  string `json:"id"`
+			URL string `json:"url"`
+		} `json:"requests"`
+	}
+	body := io.Reader(r.Body)
+	if r.Header.Get("Content-Encoding") == "gzip" {
+		unzipped, err := gzip.NewReader(r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		body = unzipped
+	}
+	if err := json.NewDecoder(body).Decode(&asked); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if !g.wait(r.Context(), len(asked.Requests)) {
+		return
+	}
+	answer := []byte(`{"responses":[`)
+	for i, item := range asked.Requests {
+		if i > 0 {
+			answer = append(answer, ',')
+		}
+		path, _, _ := strings.Cut(item.URL, "?")
+		_, event, _ := strings.Cut(path, "/events/")
+		answer = fmt.Appendf(answer, `{"id":%q,"status":200,"headers":{"Content-Type":"application/json"},"body":`, item.ID)
+		answer = append(answer, strings.ReplaceAll(eventJSON, "{id}", event)...)
+		answer = append(answer, '}')
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(append(answer, "]}"...))
+}
+
+// wait takes the time of n reads and says false when the caller has gone meanwhile.
+func (g *Graph) wait(ctx context.Context, n int) bool {
+	g.reads.Add(int64(n))
+	if g.latency <= 0 {
+		return true
+	}
+	t := time.NewTimer(g.latency * time.Duration((n+3)/4))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // ChangeKey is the version in which the trivial Graph shows every event.
