@@ -113,11 +113,11 @@ func TestWithdrawnConsent(t *testing.T) {
 		defer func() { w.known(contoso, name, u.ID, "") }()
 	}
 	w.runs()
-	w.tenantIs(contoso, model.TenantConnected, "")
+	w.tenantIs(model.TenantConnected, "")
 	if err := w.sim.SetConsent(contoso, simulator.ConsentWithdrawn); err != nil {
 		t.Fatal(err)
 	}
-	w.tenantIs(contoso, model.TenantFailing, graph.ReasonPermissionMissing)
+	w.tenantIs(model.TenantFailing, graph.ReasonPermissionMissing)
 	denials := func() (n int) {
 		for answer, times := range w.sim.Counters().Answers {
 			if strings.HasSuffix(answer, " 403") {
@@ -136,5 +136,5 @@ func TestWithdrawnConsent(t *testing.T) {
 	if err := w.sim.SetConsent(contoso, simulator.ConsentGranted); err != nil {
 		t.Fatal(err)
 	}
-	w.tenantIs(contoso, model.TenantConnected, "")
+	w.tenantIs(model.TenantConnected, "")
 }

@@ -20,10 +20,10 @@ func (w *world) mailbox(participant string, st model.MailboxStatus, reason strin
 	})
 }
 
-func (w *world) tenantIs(id string, st model.TenantStatus, reason string) {
+func (w *world) tenantIs(st model.TenantStatus, reason string) {
 	w.t.Helper()
 	testbed.Eventually(w.t, fmt.Sprintf("a tenant that is %s (%s)", st, reason), func(ctx context.Context) bool {
-		t, err := w.store.Tenant(ctx, id)
+		t, err := w.store.Tenant(ctx, contoso)
 		return err == nil && t.Status == st && t.StatusReason == reason
 	})
 }
@@ -124,12 +124,12 @@ func TestConsent(t *testing.T) {
 	w.books(contoso, "ada", time.Hour)
 	metric, _ := w.runs()
 	testbed.Eventually(t, "a failing subscription", func(context.Context) bool { return w.count(model.SubscriptionFailing) == 1 })
-	w.tenantIs(contoso, model.TenantPendingConsent, "")
+	w.tenantIs(model.TenantPendingConsent, "")
 	if err := w.sim.SetConsent(contoso, simulator.ConsentGranted); err != nil {
 		t.Fatal(err)
 	}
 	w.known(contoso, "ada", ada.ID, "")
-	w.tenantIs(contoso, model.TenantConnected, "")
+	w.tenantIs(model.TenantConnected, "")
 	if metric(resultTenant) == 0 {
 		t.Error("no failure of the tenant was counted")
 	}
@@ -141,7 +141,7 @@ func TestOurOwnCredentialFails(t *testing.T) {
 	w.organizer(contoso, "ada")
 	w.books(contoso, "ada", time.Hour)
 	w.runs()
-	w.tenantIs(contoso, model.TenantFailing, "secret_wrong")
+	w.tenantIs(model.TenantFailing, "secret_wrong")
 	testbed.Eventually(t, "a failing subscription", func(context.Context) bool { return w.count(model.SubscriptionFailing) == 1 })
 }
 
