@@ -78,7 +78,10 @@ func (p *programme) keep(ctx context.Context, org organisation, pair pair, now t
 		return false, nil
 	}
 	if pair.byPlatform {
-		return true, p.booked(ctx, org, last)
+		if err := p.booked(ctx, org, last); err != nil {
+			return false, err
+		}
+		last, _ = p.state.latest(pair.name())
 	}
 	return p.outlook.has(last.EventID), nil
 }
@@ -141,11 +144,16 @@ func (p *programme) bookLinked(ctx context.Context, org organisation, pair pair,
 	if err != nil {
 		return err
 	}
-	eventID, err := p.outlook.book(pair, start, end)
+	// A demo that was killed may have booked and not noted it.
+	eventID, at, err := p.outlook.unnoted(pair, now, p.state)
+	if err == nil && eventID == "" {
+		at = span{start, end}
+		eventID, err = p.outlook.book(pair, start, end)
+	}
 	if err != nil {
 		return fmt.Errorf("booking in Outlook: %w", err)
 	}
-	_, err = p.begin(ctx, org, pair, eventID, span{start, end})
+	_, err = p.begin(ctx, org, pair, eventID, at)
 	return err
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,6 +54,21 @@ func (o *outlook) book(p pair, start, end time.Time) (string, error) {
 		Organizer: p.mentor.email, Attendees: []string{p.mentee.email}, Subject: p.title(), Start: start, End: end, Online: true,
 	})
 	return booked.ID, err
+}
+
+// unnoted finds an event of the pair's that is still to come and that none of the demo's sessions is; empty when there is none.
+func (o *outlook) unnoted(p pair, now time.Time, state *demoState) (id string, at span, err error) {
+	events, err := o.sim.Calendar(p.mentor.email, now, now.AddDate(1, 0, 0))
+	if err != nil {
+		return "", span{}, err
+	}
+	for _, e := range events {
+		noted := slices.ContainsFunc(state.Sessions, func(s demoSession) bool { return s.EventID == e.ID })
+		if e.Subject == p.title() && e.Start.After(now) && !e.Cancelled && !e.Deleted && !noted {
+			return e.ID, span{e.Start, e.End}, nil
+		}
+	}
+	return "", span{}, nil
 }
 
 // asksConsent tells whether an organisation's admin has not consented.

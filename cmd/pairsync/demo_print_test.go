@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -36,12 +37,22 @@ func TestChangesAreReadableLines(t *testing.T) {
 	byPlatform := change("booked")
 	byPlatform.Source, byPlatform.Cause = "platform", "request"
 
+	movedBack := moved
+	movedBack.Source, movedBack.Cause = "platform", "request"
+	movedBack.Before, movedBack.After = moved.After, moved.Before
+	lost := movedBack
+	lost.Kind = "superseded"
+	waiting := change("change_pending")
+
 	var got []string
-	for _, one := range []apiChange{byPlatform, moved, accepted, proposed, stranger, change("cancelled"), change("meeting_link_changed")} {
+	for _, one := range []apiChange{movedBack, lost, waiting, byPlatform, moved, accepted, proposed, stranger, change("cancelled"), change("meeting_link_changed")} {
 		got = append(got, c.line(one))
 	}
 	// The time of the second and later lines is the one that the second line moved the session to.
 	want := []string{
+		"08:00:00  rescheduled Contoso   the platform moved the session of Ada Lovelace and Grace Hopper: Wed 2 Dec 10:00–11:00 → Tue 1 Dec 09:00–09:30  [request, lag -]",
+		"08:00:00  superseded  Contoso   the platform's change of the session of Ada Lovelace and Grace Hopper lost to Outlook's, which is newer: Wed 2 Dec 10:00–11:00 → Tue 1 Dec 09:00–09:30  [request, lag -]",
+		"08:00:00  waiting     Contoso   what Ada Lovelace did with the session of Ada Lovelace and Grace Hopper waits for the platform's answer: Tue 1 Dec 09:00–09:30 → off  [notification, lag 0.24 s]",
 		"08:00:00  booked      Contoso   Ada Lovelace and Grace Hopper: Tue 1 Dec 09:00–09:30  [request, lag -]",
 		"08:00:00  rescheduled Contoso   Ada Lovelace moved the session of Ada Lovelace and Grace Hopper: Tue 1 Dec 09:00–09:30 → Wed 2 Dec 10:00–11:00  [notification, lag 0.24 s]",
 		"08:00:00  accepted    Contoso   Grace Hopper answered for Wed 2 Dec 10:00–11:00: none → accepted  [notification, lag 0.24 s]",
@@ -66,5 +77,23 @@ func TestEventsAreRead(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"rescheduleds", "cancelled"}, kinds); diff != "" || cursor != "8" {
 		t.Errorf("cursor %s (-want +got):\n%s", cursor, diff)
+	}
+}
+
+func TestAConnectionTestIsALine(t *testing.T) {
+	t.Parallel()
+	for want, answer := range map[string]string{
+		"4 of 4 calendars can be used; notifications reach us": `{"accessible":4,"inaccessible":0,"results":[{"participant":"ada","ok":true,"reason":null}],"door":{"ok":true,"reason":null},"warnings":[]}`,
+		"1 of 2 calendars can be used; grace: access_denied; notifications don't reach us: tls_failed; warning: access_beyond_participants": `{"accessible":1,"inaccessible":1,
+			"results":[{"participant":"ada","ok":true},{"participant":"grace","ok":false,"reason":"access_denied"}],
+			"door":{"ok":false,"reason":"tls_failed"},"warnings":[{"kind":"access_beyond_participants"}]}`,
+	} {
+		var result apiTest
+		if err := json.Unmarshal([]byte(answer), &result); err != nil {
+			t.Fatal(err)
+		}
+		if got := result.line(); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
 	}
 }

@@ -91,12 +91,15 @@ type programme struct {
 // tenantPath is an organisation in the API.
 func tenantPath(org organisation) string { return "/tenants/" + url.PathEscape(org.tenant) }
 
-// subscribed waits until every mentor's mailbox has a subscription.
+// subscribed waits until every mentor's mailbox has a subscription, but not for long: when an earlier demo was killed while it
+// made one, that takes some minutes.
 func (p *programme) subscribed(ctx context.Context) error {
+	within, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
 	for _, org := range organisations() {
 		for _, pair := range org.pairs {
 			path := "/tenants/" + url.PathEscape(org.tenant) + "/participants/" + pair.mentor.id
-			err := poll(ctx, time.Minute, func(ctx context.Context) (bool, error) {
+			err := poll(within, time.Minute, func(ctx context.Context) (bool, error) {
 				var have struct {
 					Mailbox struct {
 						Subscription *struct{} `json:"subscription"`
@@ -105,6 +108,10 @@ func (p *programme) subscribed(ctx context.Context) error {
 				err := p.api.do(ctx, http.MethodGet, path, nil, &have)
 				return have.Mailbox.Subscription != nil, err
 			})
+			if within.Err() != nil && ctx.Err() == nil {
+				p.say("· Outlook will tell us of %s's changes in some minutes; until then they are found later", pair.mentor.name)
+				continue
+			}
 			if err != nil {
 				return fmt.Errorf("waiting for the subscription of %s: %w", pair.mentor.name, err)
 			}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -69,6 +71,44 @@ func TestDemo(t *testing.T) {
 	}
 	if !strings.Contains(p.output(), "· Contoso is connected: its admin had consented already") {
 		t.Error("the second demo has forgotten the consent")
+	}
+	if status := p.ends(t, os.Interrupt); status != 0 {
+		t.Errorf("Ctrl-C ended it with status %d", status)
+	}
+}
+
+// TestAKilledDemoIsFoundAgain kills a demo while it books, and starts it again: everybody has their one meeting.
+func TestAKilledDemoIsFoundAgain(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{
+		"PAIRSYNC_DATA_DIR":     dataDir(t),
+		"PAIRSYNC_WEBHOOK_ADDR": freeAddr(t), "PAIRSYNC_CONSOLE_ADDR": freeAddr(t), "PAIRSYNC_OPS_ADDR": freeAddr(t),
+	}
+	for _, stage := range []string{"· free/busy offers", "· waiting until Outlook would tell"} {
+		p := start(t, env, "demo", "--no-play")
+		p.says(t, stage)
+		p.kill(t)
+	}
+	p := start(t, env, "demo", "--no-play")
+	p.says(t, "To let pairsync into Contoso yourself")
+	state := readDemoState(t, env["PAIRSYNC_DATA_DIR"])
+	for _, org := range organisations() {
+		for _, who := range org.people {
+			within(t, "one meeting of "+who.name, func(ctx context.Context) (bool, error) {
+				_, body, err := ask(ctx, t, state.OutlookURL+"simulator/users/"+who.email+"/events")
+				if err != nil {
+					return false, err
+				}
+				var events []struct{ Cancelled, Deleted bool }
+				if err := json.Unmarshal([]byte(body), &events); err != nil {
+					return false, err
+				}
+				if len(events) != 1 || events[0].Cancelled || events[0].Deleted {
+					return false, fmt.Errorf("the calendar has %s", body)
+				}
+				return true, nil
+			})
+		}
 	}
 	if status := p.ends(t, os.Interrupt); status != 0 {
 		t.Errorf("Ctrl-C ended it with status %d", status)

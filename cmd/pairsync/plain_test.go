@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -215,7 +216,9 @@ func startLetters(t *testing.T) (*letters, string) {
 	go func() { ended <- server.Serve(l.listener) }()
 	t.Cleanup(func() {
 		_ = server.Close()
-		_ = <-ended // That it was closed.
+		if err := <-ended; !errors.Is(err, smtp.ErrServerClosed) {
+			t.Error(err)
+		}
 	})
 	return box, "smtp://" + l.addr()
 }
