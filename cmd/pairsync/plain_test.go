@@ -216,7 +216,7 @@ func startLetters(t *testing.T) (*letters, string) {
 	go func() { ended <- server.Serve(l.listener) }()
 	t.Cleanup(func() {
 		_ = server.Close()
-		if err := <-ended; !errors.Is(err, smtp.ErrServerClosed) {
+		if err := <-ended; err != nil && !errors.Is(err, smtp.ErrServerClosed) {
 			t.Error(err)
 		}
 	})
