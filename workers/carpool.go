@@ -42,6 +42,8 @@ type carpool struct {
 // rider is a reading that waits for a place.
 type rider struct {
 	ref graph.EventRef
+	// taken is closed when somebody takes the reading along, so that it leaves the line.
+	taken chan struct{}
 	// result is set when done is closed.
 	result graph.Result
 	done   chan struct{}
@@ -78,33 +80,32 @@ func (c *carpool) read(ctx context.Context, mb graph.Mailbox, id string, alone b
 		return c.calendar.Event(ctx, mb, id)
 	}
 	r := c.wait(graph.EventRef{Mailbox: mb, ID: id})
-	got, ok := c.gate.either(ctx, single, van, c.gate.places, c.gate.vans, r.done)
-	if !ok {
-		if c.aboard(r) {
-			return r.arrive(ctx)
-		}
-		return graph.Event{}, crowded(ctx)
-	}
-	defer c.gate.leave(got)
+	got, ok := c.gate.either(ctx, single, van, c.gate.places, c.gate.vans, r.taken)
 	room := 1
 	if got == van {
 		room = graphBatch
 	}
 	riders := c.board(r, room)
-	switch len(riders) {
-	case 0:
-		return r.arrive(ctx) // Somebody else took it along.
-	case 1:
-		return c.calendar.Event(ctx, mb, id)
-	default:
+	if ok && len(riders) > 0 {
+		defer c.gate.leave(got)
+		if len(riders) == 1 {
+			return c.calendar.Event(ctx, mb, id)
+		}
 		c.drive(ctx, riders)
 		return r.arrive(ctx)
 	}
+	if ok {
+		c.gate.leave(got) // At once: who rides with others takes no place of its own.
+	}
+	if len(riders) > 0 {
+		return graph.Event{}, crowded(ctx)
+	}
+	return r.arrive(ctx)
 }
 
 // wait puts a reading among those that wait for a place of their tenant.
 func (c *carpool) wait(ref graph.EventRef) *rider {
-	r := &rider{ref: ref, done: make(chan struct{})}
+	r := &rider{ref: ref, taken: make(chan struct{}), done: make(chan struct{})}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.waiting[ref.Mailbox.Tenant] = append(c.waiting[ref.Mailbox.Tenant], r)
@@ -125,6 +126,9 @@ func (c *carpool) board(r *rider, room int) []*rider {
 	waiting = slices.Delete(waiting, i, i+1)
 	n := min(room-1, len(waiting))
 	riders := append([]*rider{r}, waiting[:n]...)
+	for _, other := range waiting[:n] {
+		close(other.taken)
+	}
 	if waiting = slices.Delete(waiting, 0, n); len(waiting) == 0 {
 		delete(c.waiting, tenant)
 	} else {
@@ -132,9 +136,6 @@ func (c *carpool) board(r *rider, room int) []*rider {
 	}
 	return riders
 }
-
-// aboard says that somebody has taken a reading along; otherwise it no longer waits.
-func (c *carpool) aboard(r *rider) bool { return len(c.board(r, 1)) == 0 }
 
 // drive reads the events of all riders in one call, which doesn't end with the context of the one who makes it.
 func (c *carpool) drive(ctx context.Context, riders []*rider) {

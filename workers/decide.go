@@ -38,7 +38,10 @@ type trouble struct {
 func diagnose(err error) trouble {
 	ge, ok := errors.AsType[*graph.Error](err)
 	if !ok {
-		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errCrowded) {
+		if errors.Is(err, errCrowded) {
+			return trouble{remedy: remedyWait, after: gatePatience} // Each time the same: nothing is wrong with the event.
+		}
+		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 			return trouble{remedy: remedyWait}
 		}
 		return trouble{remedy: remedyBug}

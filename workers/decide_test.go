@@ -27,7 +27,7 @@ func TestDiagnose(t *testing.T) {
 		"quota":       {&graph.Error{Kind: graph.KindQuota}, trouble{}},
 		"time-out":    {fmt.Errorf("reading: %w", context.DeadlineExceeded), trouble{}},
 		"shutdown":    {context.Canceled, trouble{}},
-		"crowded":     {errCrowded, trouble{}},
+		"crowded":     {errCrowded, trouble{after: gatePatience}},
 		"unreadable":  {&graph.Error{Kind: graph.KindInvalid}, trouble{remedy: remedyBug}},
 		"incomplete":  {errIncomplete, trouble{remedy: remedyBug}},
 		"new kind":    {&graph.Error{Kind: "something"}, trouble{remedy: remedyBug}},

@@ -137,9 +137,9 @@ func (g *gate) sluggish(at door) bool {
 	return d != nil && time.Since(d.moved) > sluggishAfter
 }
 
-// either waits for a place of one of two doors, or for done, for as long as the gate's patience. got is the door that let
-// somebody in, if one did.
-func (g *gate) either(ctx context.Context, first, second door, firstPlaces, secondPlaces int, done <-chan struct{}) (got door, ok bool) {
+// either waits for a place of one of two doors, or until none is needed any more, for as long as the gate's patience. got is
+// the door that let somebody in, if one did.
+func (g *gate) either(ctx context.Context, first, second door, firstPlaces, secondPlaces int, needless <-chan struct{}) (got door, ok bool) {
 	a, free, aStuck := g.approach(first, firstPlaces)
 	if free {
 		return first, true
@@ -161,7 +161,7 @@ func (g *gate) either(ctx context.Context, first, second door, firstPlaces, seco
 		got, ok = first, true
 	case b.slots <- struct{}{}:
 		got, ok = second, true
-	case <-done:
+	case <-needless:
 	case <-t.C:
 	case <-ctx.Done():
 	}
