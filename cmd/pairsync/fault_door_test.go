@@ -80,7 +80,8 @@ func TestStrangersAtTheDoor(t *testing.T) {
 	for n := range waves {
 		s.wave(t, all, n+2, item)
 	}
-	if grown := p.resident(t) - before; grown > 24<<20 {
+	// A wave is more than 200 MiB. When the collector runs moves what is resident by tens of them.
+	if grown := p.resident(t) - before; grown > 64<<20 {
 		t.Errorf("the process grew by %d MiB to %d MiB", grown>>20, p.resident(t)>>20)
 	}
 	release()
