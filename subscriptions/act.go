@@ -219,7 +219,7 @@ func (r *Renewer) retryLater(ctx context.Context, sub model.Subscription) {
 
 // saveTime bounds writing a row; it is spent even when the work's own time is over, since the row tells others what Graph
 // has.
-const saveTime = 10 * time.Second
+const saveTime = 5 * time.Second
 
 // save writes the row and ends the claim. A failure is tried again a few times; after that the claim lapses by itself and
 // somebody looks again.

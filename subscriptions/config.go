@@ -24,7 +24,8 @@ type Config struct {
 	// Concurrency is how many subscriptions are worked on at once, TenantConcurrency how many of one tenant; 0 means 64 and 16.
 	Concurrency       int
 	TenantConcurrency int
-	// Lease is how long a subscription is claimed; work on one ends before that; 0 means 2 min.
+	// Lease is how long a subscription is claimed; work on one ends before that; 0 means 45 s. It is also how long the subscription
+	// that a process died over waits for another.
 	Lease time.Duration
 	// PollInterval is the longest pause between two looks at the database; 0 means 15 s.
 	PollInterval time.Duration
@@ -49,7 +50,7 @@ func (c Config) withDefaults() Config {
 	c.Lifetime = cmp.Or(c.Lifetime, 166*time.Hour)
 	c.Concurrency = cmp.Or(c.Concurrency, 64)
 	c.TenantConcurrency = cmp.Or(c.TenantConcurrency, min(16, c.Concurrency))
-	c.Lease = cmp.Or(c.Lease, 2*time.Minute)
+	c.Lease = cmp.Or(c.Lease, 45*time.Second)
 	c.PollInterval = cmp.Or(c.PollInterval, 15*time.Second)
 	c.RetryMin = cmp.Or(c.RetryMin, 2*time.Second)
 	c.RetryMax = cmp.Or(c.RetryMax, max(5*time.Minute, c.RetryMin))

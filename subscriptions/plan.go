@@ -97,7 +97,7 @@ func plan(now time.Time, want bool, have model.Subscription) action {
 }
 
 // makingTime is how long a creation may take, from the writing of its row to the writing of its outcome.
-const makingTime = 90 * time.Second
+const makingTime = 40 * time.Second
 
 // beingMade says that a creation is under way, or was when a process died. Writing a row before the creation ends its
 // writer's claim, so that whatever is noted on the row meanwhile, a second session for one, lets somebody else claim it.
