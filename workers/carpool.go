@@ -124,6 +124,9 @@ func (c *carpool) board(r *rider, room int) []*rider {
 		return nil
 	}
 	waiting = slices.Delete(waiting, i, i+1)
+	if len(waiting) < graphBatch {
+		room = min(room, vanWeight) // More would take Graph longer, and the rest needn't wait long.
+	}
 	n := min(room-1, len(waiting))
 	riders := append([]*rider{r}, waiting[:n]...)
 	for _, other := range waiting[:n] {
