@@ -51,7 +51,7 @@ func TestPlan(t *testing.T) {
 		{"nothing there", true, model.Subscription{}, stepCreate, whyNot, false},
 		{"written but not confirmed", true, model.Subscription{ClientState: "cs", State: model.SubscriptionPending}, stepCreate, whyNot, false},
 		{"being created", true, model.Subscription{ClientState: "cs", State: model.SubscriptionPending, GrantedAt: noon.Add(-makingTime + time.Second)}, stepLeave, whyNot, false},
-		{"being created for nobody", false, model.Subscription{ClientState: "cs", State: model.SubscriptionPending, GrantedAt: noon.Add(-time.Minute)}, stepLeave, whyNot, false},
+		{"being created for nobody", false, model.Subscription{ClientState: "cs", State: model.SubscriptionPending, GrantedAt: noon.Add(-makingTime + time.Second)}, stepLeave, whyNot, false},
 		{"a process died creating it", true, model.Subscription{ClientState: "cs", State: model.SubscriptionPending, GrantedAt: noon.Add(-2 * time.Minute)}, stepCreate, whyNot, false},
 		{"failed before it was created", true, model.Subscription{State: model.SubscriptionFailing, Reason: "access_denied", Attempts: 9}, stepCreate, whyNot, false},
 		{"not wanted", false, alive(time.Hour, week), stepDelete, whyNot, false},
