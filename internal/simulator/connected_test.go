@@ -139,7 +139,7 @@ func TestManyRefreshAtOnce(t *testing.T) {
 func TestConnectionsOutliveTheProcess(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "state.json")
-	o := newOffice(t, Config{StateFile: file})
+	o := newOffice(t, Config{})
 	if _, err := o.AddTenant(Tenant{ID: contoso, Name: "Contoso", Consent: ConsentMissing, AdminsOnly: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestConnectionsOutliveTheProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := o.snapshot()
-	if err := o.saver.write(before); err != nil {
+	if err := newSaver(file).write(before); err != nil {
 		t.Fatal(err)
 	}
 	s, err := New(Config{StateFile: file})
@@ -187,7 +187,7 @@ func TestConnectionsOutliveTheProcess(t *testing.T) {
 func TestStateOfAnEarlierVersionLoads(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "state.json")
-	o := newOffice(t, Config{StateFile: file})
+	o := newOffice(t, Config{})
 	whole, err := json.Marshal(o.snapshot())
 	if err != nil {
 		t.Fatal(err)
@@ -201,7 +201,7 @@ func TestStateOfAnEarlierVersionLoads(t *testing.T) {
 	if err := json.Unmarshal([]byte(older), &in); err != nil {
 		t.Fatal(err)
 	}
-	if err := o.saver.write(&in); err != nil {
+	if err := newSaver(file).write(&in); err != nil {
 		t.Fatal(err)
 	}
 	s, err := New(Config{StateFile: file})
@@ -221,7 +221,7 @@ func TestStateOfAnEarlierVersionLoads(t *testing.T) {
 			t.Fatal(err)
 		}
 		in.SigningKey = o.tokens.pem()
-		if err := o.saver.write(&in); err != nil {
+		if err := newSaver(file).write(&in); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := New(Config{StateFile: file}); err == nil {

@@ -286,7 +286,7 @@ func TestAdminsOnlyConsent(t *testing.T) {
 func TestRedirectURIsAreRegistered(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "state.json")
-	o := newOffice(t, Config{StateFile: file, Apps: []App{{ClientID: appID, Secret: "s"}}})
+	o := newOffice(t, Config{Apps: []App{{ClientID: appID, Secret: "s"}}})
 	o.control(t, 204, http.MethodPut, "/apps/"+appID+"/redirect-uris", map[string]any{"redirect_uris": []string{"https://other.example/back"}}, nil)
 	if status, body, _ := o.page(t, "/common/oauth2/v2.0/authorize", asked(), nil); status != 400 || !strings.Contains(body, "AADSTS50011") {
 		t.Errorf("%d %s", status, body)
@@ -295,7 +295,7 @@ func TestRedirectURIsAreRegistered(t *testing.T) {
 	o.control(t, 404, http.MethodPut, "/apps/nobody/redirect-uris", map[string]any{"redirect_uris": []string{}}, nil)
 	o.control(t, 204, http.MethodPut, "/apps/"+appID+"/redirect-uris", map[string]any{"redirect_uris": []string{callback}}, nil)
 	token := text(t, o.connect(t, email("Ada")), "refresh_token")
-	if err := o.saver.write(o.snapshot()); err != nil {
+	if err := newSaver(file).write(o.snapshot()); err != nil {
 		t.Fatal(err)
 	}
 	// A sign-in outlives the process.

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 )
 
@@ -22,7 +21,6 @@ type Graph struct {
 
 	server  *http.Server
 	latency time.Duration
-	reads   atomic.Int64
 }
 
 // StartGraph serves on a free port of this machine. Every read takes at least latency.
@@ -54,9 +52,6 @@ func StartGraph(ctx context.Context, latency time.Duration) (*Graph, error) {
 	}()
 	return g, nil
 }
-
-// Reads is how many events were read.
-func (g *Graph) Reads() int64 { return g.reads.Load() }
 
 // Stop ends the server.
 func (g *Graph) Stop(ctx context.Context) error { return g.server.Shutdown(ctx) }
@@ -110,7 +105,6 @@ func (g *Graph) batch(w http.ResponseWriter, r *http.Request) {
 
 // wait takes the time of n reads and says false when the caller has gone meanwhile.
 func (g *Graph) wait(ctx context.Context, n int) bool {
-	g.reads.Add(int64(n))
 	if g.latency <= 0 {
 		return true
 	}
