@@ -87,6 +87,7 @@ func TestCrashWhileCreating(t *testing.T) {
 	}
 	metric, _ := w.runs()
 	w.known(contoso, "ada", ada.ID, orphan.ID)
+	testbed.Eventually(t, "the creation to be counted", func(context.Context) bool { return metric(resultStranger) > 0 && metric(resultCreated) > 0 })
 	if metric(resultStranger) != 1 || metric(resultCreated) != 1 {
 		t.Errorf("strangers %d, created %d", metric(resultStranger), metric(resultCreated))
 	}
@@ -140,6 +141,7 @@ func TestUnsubscribingThroughAnOutage(t *testing.T) {
 	testbed.Eventually(t, "the end of the subscription", func(context.Context) bool {
 		return len(w.of(ada.ID)) == 0 && w.count(model.SubscriptionActive) == 0
 	})
+	testbed.Eventually(t, "the end to be counted", func(context.Context) bool { return metric(resultDeleted) > 0 })
 	if metric(resultDeleted) != 1 || metric(resultUnavailable) != 4 {
 		t.Errorf("deleted %d, unavailable %d", metric(resultDeleted), metric(resultUnavailable))
 	}

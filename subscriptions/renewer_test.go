@@ -45,6 +45,7 @@ func TestSubscribesWhileSomebodyOrganizes(t *testing.T) {
 	testbed.Eventually(t, "the end of the subscription after the last session", func(context.Context) bool {
 		return len(w.of(ada.ID)) == 0 && w.participant(contoso, "ada").Subscription == nil
 	})
+	testbed.Eventually(t, "the end to be counted", func(context.Context) bool { return metric(resultDeleted) > 0 })
 	if metric(resultCreated) != 1 || metric(resultDeleted) != 1 {
 		t.Errorf("created %d, deleted %d", metric(resultCreated), metric(resultDeleted))
 	}
