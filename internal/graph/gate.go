@@ -105,10 +105,8 @@ func (g *gate) enter(ctx context.Context, op operation, l lane) (leave func(), e
 	}, nil
 }
 
-// join counts one more user of the lane, or refuses when it was told to wait.
-func (g *gate) join(op operation, l lane) (*laneState, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+// laneLocked is the state of the lane, made on first use. The caller holds mu.
+func (g *gate) laneLocked(l lane) *laneState {
 	s := g.lanes[l]
 	if s == nil {
 		s = &laneState{}
@@ -118,6 +116,14 @@ func (g *gate) join(op operation, l lane) (*laneState, error) {
 		g.lanes[l] = s
 		g.sweepLocked()
 	}
+	return s
+}
+
+// join counts one more user of the lane, or refuses when it was told to wait.
+func (g *gate) join(op operation, l lane) (*laneState, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := g.laneLocked(l)
 	if err := waiting(op, s.until); err != nil {
 		return nil, err
 	}
@@ -148,15 +154,7 @@ func (g *gate) pause(l lane, wait time.Duration) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := g.lanes[l]
-	if s == nil {
-		s = &laneState{}
-		if l.isMailbox() {
-			s.slots = semaphore.NewWeighted(g.perMailbox)
-		}
-		g.lanes[l] = s
-		g.sweepLocked()
-	}
+	s := g.laneLocked(l)
 	if until := time.Now().Add(wait); until.After(s.until) {
 		s.until = until
 	}
